@@ -1,0 +1,30 @@
+/* block.h: what a source hands over at once: events of one shard and the memory they lie in.
+ *
+ * One counter for the whole block, changed on the loop thread only. Each route that was given events of it holds
+ * one reference for each slice that is still open. The last reference gives the memory back. */
+#ifndef WEIR_BLOCK_H
+#define WEIR_BLOCK_H
+
+#include "weir.h"
+
+struct block {
+    const weir_event *events;
+    size_t count;
+    size_t bytes; /* charged to the process-wide ceiling until release */
+    uint32_t refs;
+    void (*release)(struct block *block); /* called once, when refs falls to 0 */
+    void *owner;
+};
+
+static inline void block_hold(struct block *block)
+{
+    block->refs++;
+}
+
+static inline void block_drop(struct block *block)
+{
+    if (--block->refs == 0)
+        block->release(block);
+}
+
+#endif
