@@ -1,0 +1,37 @@
+/* registry.h: every kind of source, sink and function that this process knows: built in, or from modules.
+ *
+ * The table of built-ins is written by the build. Modules of weir itself lie in lib/weir and are loaded only when a
+ * configuration names a type they may hold: <type>.so; anyone's module is named by `module:`. module_open checks
+ * symbol, ABI number and sizes before anything of it runs; modules are never unloaded. */
+#ifndef WEIR_REGISTRY_H
+#define WEIR_REGISTRY_H
+
+#include "error.h"
+#include "weir_plugin.h"
+
+/* Written by the build (build/builtin.c). */
+extern const weir_source_ops *const builtin_sources[];
+extern const weir_sink_ops *const builtin_sinks[];
+extern const weir_function_ops *const builtin_functions[];
+extern const char builtin_left_out[]; /* "name\treason\n"... */
+
+struct registry;
+/* folder: where weir's own modules lie; NULL: $WEIR_MODULES, else ../lib/weir or lib/weir beside the executable. */
+struct registry *registry_new(const char *folder);
+void registry_free(struct registry *registry);
+
+/* The kind named `type`: built in, from a module already open, or from <folder>/<type>.so. module != NULL: from
+ * that file (type may be NULL when it exports exactly one of that sort). Errors name what is known and the nearest.
+ */
+const weir_source_ops *registry_source(struct registry *r, const char *type, const char *module,
+                                       struct error *error);
+const weir_sink_ops *registry_sink(struct registry *r, const char *type, const char *module, struct error *error);
+const weir_function_ops *registry_function(struct registry *r, const char *type, const char *module,
+                                           struct error *error);
+
+/* For `weir list` and `weir help`: opens every module of the folder; visits all. */
+typedef void registry_visit(void *arg, const char *sort, const char *type, const char *summary,
+                            const weir_option *options, const char *where);
+void registry_each(struct registry *r, registry_visit *visit, void *arg);
+
+#endif
