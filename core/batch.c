@@ -1,0 +1,121 @@
+/* batch.c: batches and their pool's life. What a function does to one is in call.c. */
+#include "batch.h"
+
+#include <stdlib.h>
+
+#include "flow.h"
+
+/* What a call may put: a multiple of what it was given, and room for one whole event in any case. */
+static size_t batch_bytes_max(const struct flow *flow)
+{
+    const struct config *config = flow->engine->config;
+    return (size_t)flow->config->batch_bytes * 4 + (size_t)config->event_bytes * 2 + 65536;
+}
+
+struct batch *batch_new(struct flow *flow, size_t sinks)
+{
+    struct batch *batch = calloc(1, sizeof *batch + sinks * sizeof batch->outputs[0]);
+    if (!batch)
+        return NULL;
+    batch->writes = calloc(size_max(sinks, 1), sizeof *batch->writes);
+    if (!batch->writes) {
+        free(batch);
+        return NULL;
+    }
+    batch->flow = flow;
+    list_init(&batch->node);
+    arena_init(&batch->arena, batch_bytes_max(flow));
+    for (size_t i = 0; i < sinks; i++) {
+        list_init(&batch->writes[i].node);
+        batch->writes[i].batch = batch;
+        batch->writes[i].index = (uint32_t)i;
+        batch->writes[i].sink = flow->sinks[i];
+    }
+    batch_reset(batch);
+    return batch;
+}
+
+void batch_free(struct batch *batch)
+{
+    for (size_t i = 0; i < batch->flow->sink_count; i++) {
+        free(batch->outputs[i].own);
+        free(batch->outputs[i].from);
+        free(batch->writes[i].some);
+        free(batch->writes[i].places);
+    }
+    memory_give(batch->flow->engine, batch->charged);
+    state_set_free(batch->set);
+    arena_fini(&batch->arena);
+    free(batch->writes);
+    free(batch);
+}
+
+void batch_reset(struct batch *batch)
+{
+    for (size_t i = 0; i < batch->flow->sink_count; i++) {
+        batch->outputs[i].events = NULL;
+        batch->outputs[i].closed = NULL;
+        batch->outputs[i].reasons = NULL;
+        batch->outputs[i].count = 0;
+        batch->writes[i].results = NULL;
+        batch->writes[i].reasons = NULL;
+        batch->writes[i].rejected = NULL;
+        batch->writes[i].rejected_count = 0;
+    }
+    state_set_free(batch->set);
+    batch->set = NULL;
+    arena_reset(&batch->arena);
+    batch->route = NULL;
+    batch->link = NULL;
+    batch->result = WEIR_OK;
+    batch->reason[0] = '\0';
+    batch->cut = SIZE_MAX;
+    batch->fail_marks = NULL;
+    batch->fail_reasons = NULL;
+    batch->failed = NULL;
+    batch->failed_count = 0;
+    batch->wrote = 0;
+    batch->replay_key_size = 0;
+    batch->replays = 0;
+}
+
+weir_batch batch_view(const struct batch *batch)
+{
+    weir_batch view = {
+        .size = sizeof view,
+        .events = batch->route->events,
+        .count = batch->route->count,
+        .route = view_of(batch->flow->config->name),
+        .source = view_of(batch->link->shard->source->instance.name),
+        .shard = view_of(batch->link->shard->name),
+        .id_prefix = view_of(batch->link->shard->id_prefix),
+        .attempt = batch->route->attempt,
+    };
+    return view;
+}
+
+void batch_pass(struct batch *batch, uint32_t sinks)
+{
+    for (size_t i = 0; i < batch->flow->sink_count; i++) {
+        if (sinks & (1u << i)) {
+            batch->outputs[i].events = batch->route->events;
+            batch->outputs[i].count = batch->route->count;
+        }
+    }
+}
+
+void batch_reject(struct batch *batch, uint32_t sink, size_t place, const char *reason)
+{
+    struct outputs *outputs = &batch->outputs[sink];
+    if (!outputs->reasons)
+        outputs->reasons = arena_zalloc(&batch->arena, outputs->count * sizeof *outputs->reasons);
+    if (outputs->reasons)
+        outputs->reasons[place] = reason;
+}
+
+const char *batch_failure(const struct batch *batch, size_t index)
+{
+    if (batch->fail_reasons && batch->fail_reasons[index])
+        return batch->fail_reasons[index];
+    return batch->reason[0] ? batch->reason : "the call failed";
+}

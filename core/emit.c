@@ -1,0 +1,200 @@
+/* emit.c: see emit.h. */
+#include "emit.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "clock.h"
+#include "field.h"
+#include "flow.h"
+
+struct emitted {
+    struct block block;
+    struct engine *engine;
+    struct arena arena;
+    void *owner;
+    void (*give_back)(void *owner);
+};
+
+static bool time_number(weir_view text, int64_t unit, int64_t *time_us)
+{
+    char digits[40];
+    if (!text.size || text.size >= sizeof digits)
+        return false;
+    memcpy(digits, text.data, text.size);
+    digits[text.size] = '\0';
+    char *end;
+    errno = 0;
+    double value = strtod(digits, &end);
+    if (*end || errno || !(value > -9e12 && value < 9e12 * 1000))
+        return false;
+    double us = value * (double)unit;
+    if (!(us > -9e18 && us < 9e18))
+        return false;
+    *time_us = (int64_t)us;
+    return true;
+}
+
+static bool time_override(const struct config_source *config, weir_view text, int64_t *time_us)
+{
+    switch ((enum config_time)config->time_format) {
+    case TIME_UNIX_MS:
+        return time_number(text, MILLISECOND_US, time_us);
+    case TIME_UNIX_S:
+        return time_number(text, SECOND_US, time_us);
+    case TIME_RFC3339:
+        return time_parse(text.data, text.size, time_us) == WEIR_OK;
+    }
+    return false;
+}
+
+static void refuse(struct source *source, const char *why, const weir_event *event)
+{
+    metric_add(source->refused, 1);
+    instance_log(&source->instance, LOG_WARN, "refused an event of %zu bytes, key %.*s: %s", event->payload.size,
+                 (int)size_min(event->key.size, 80), event->key.data ? event->key.data : "", why);
+}
+
+/* Applies key:, id: and time: to event. False: refused. */
+static bool override(struct source *source, const weir_batch *view, struct arena *arena, weir_event *event)
+{
+    const struct config_source *config = source->config;
+    weir_view value;
+    if (config->key) {
+        int found = field_read(config->key, view, 0, arena, &value);
+        event->key = found == WEIR_OK ? value : view_make(NULL, 0);
+    }
+    if (config->id && field_read(config->id, view, 0, arena, &value) == WEIR_OK && value.size &&
+        value.size < WEIR_ID_MAX)
+        event->id = value;
+    if (!config->time)
+        return true;
+    if (field_read(config->time, view, 0, arena, &value) == WEIR_OK &&
+        time_override(config, value, &event->time_us))
+        return true;
+    refuse(source, "its time field is missing or cannot be read", event);
+    return false;
+}
+
+static bool emit_changes(const struct source *source, const weir_emit *emit)
+{
+    if (source->config->key || source->config->id || source->config->time)
+        return true;
+    for (size_t i = 0; i < emit->count; i++) {
+        if (emit->events[i].payload.size > (size_t)source->instance.engine->config->event_bytes)
+            return true;
+    }
+    return false;
+}
+
+const weir_event *emit_prepare(struct source *source, struct shard *shard, const weir_emit *emit,
+                               struct arena *arena, size_t *count)
+{
+    *count = emit->count;
+    if (!emit_changes(source, emit))
+        return emit->events;
+    weir_event *kept = arena_alloc(arena, emit->count * sizeof *kept);
+    if (!kept)
+        return NULL;
+    size_t limit = (size_t)source->instance.engine->config->event_bytes;
+    weir_batch view = {.size = sizeof view,
+                       .count = 1,
+                       .source = view_of(source->instance.name),
+                       .shard = view_of(shard->name),
+                       .id_prefix = view_of(shard->id_prefix)};
+    *count = 0;
+    for (size_t i = 0; i < emit->count; i++) {
+        weir_event *event = &kept[*count];
+        *event = emit->events[i];
+        view.events = &emit->events[i];
+        if (event->payload.size > limit)
+            refuse(source, "larger than limits.event_bytes", event);
+        else if (override(source, &view, arena, event))
+            ++*count;
+    }
+    return arena->overflow ? NULL : kept;
+}
+
+static void emitted_release(struct block *block)
+{
+    struct emitted *emitted = CONTAINER_OF(block, struct emitted, block);
+    memory_give(emitted->engine, block->bytes);
+    if (emitted->give_back)
+        emitted->give_back(emitted->owner);
+    arena_fini(&emitted->arena);
+    free(emitted);
+}
+
+static bool emitted_copy(struct emitted *emitted, const weir_event *events, size_t count)
+{
+    weir_event *copies = arena_alloc(&emitted->arena, size_max(count, 1) * sizeof *copies);
+    for (size_t i = 0; copies && i < count; i++) {
+        if (!arena_event(&emitted->arena, &copies[i], &events[i]))
+            return false;
+    }
+    emitted->block.events = copies;
+    return copies != NULL;
+}
+
+static struct emitted *emitted_new(struct shard *shard, weir_emit *emit, size_t bytes)
+{
+    struct emitted *emitted = calloc(1, sizeof *emitted);
+    if (!emitted)
+        return NULL;
+    arena_init(&emitted->arena, 0);
+    emitted->engine = shard->source->instance.engine;
+    size_t count;
+    const weir_event *events = emit_prepare(shard->source, shard, emit, &emitted->arena, &count);
+    emitted->block.events = events;
+    if (!events || (!emit->release && !emitted_copy(emitted, events, count))) {
+        arena_fini(&emitted->arena);
+        free(emitted);
+        return NULL;
+    }
+    emitted->block.count = count;
+    emitted->block.bytes = (emit->bytes ? emit->bytes : bytes) + count * sizeof(weir_event);
+    emitted->block.refs = 1;
+    emitted->block.release = emitted_release;
+    emitted->owner = emit->owner;
+    emitted->give_back = emit->release;
+    memory_take(emitted->engine, emitted->block.bytes);
+    return emitted;
+}
+
+static int note_keep(struct shard *shard, const weir_emit *emit, uint64_t position)
+{
+    if (!emit->note.data || emit->note.size > WEIR_NOTE_MAX)
+        return emit->note.data ? WEIR_INVALID : WEIR_OK;
+    struct note *note = malloc(sizeof *note + emit->note.size);
+    if (!note)
+        return WEIR_NOMEM;
+    list_init(&note->node);
+    note->position = position;
+    note->size = emit->note.size;
+    memcpy(note->data, emit->note.data, emit->note.size);
+    list_append(&shard->notes, &note->node);
+    return WEIR_OK;
+}
+
+int emit_replayed(struct shard *shard, weir_emit *emit, size_t bytes)
+{
+    struct source *source = shard->source;
+    if (emit->count == 0 || emit->events[0].position <= shard->last) {
+        instance_log(&source->instance, LOG_ERROR, "the plug-in emitted an empty block or positions out of order");
+        return WEIR_INVALID;
+    }
+    int result = note_keep(shard, emit, emit->events[emit->count - 1].position);
+    struct emitted *emitted = result == WEIR_OK ? emitted_new(shard, emit, bytes) : NULL;
+    if (!emitted)
+        return result == WEIR_OK ? WEIR_NOMEM : result;
+    emit->first = emit->events[0].position;
+    emit->last = shard->last = emit->events[emit->count - 1].position;
+    metric_add(source->accepted, (int64_t)emitted->block.count);
+    for (size_t i = 0; i < source->flow_count; i++) {
+        if (emitted->block.count && shard->links[i]->handle)
+            flow_emit(shard->links[i], &emitted->block, 0, emitted->block.count);
+    }
+    block_drop(&emitted->block);
+    return WEIR_OK;
+}

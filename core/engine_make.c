@@ -1,0 +1,282 @@
+/* engine_make.c: what engine_new makes, in order, and engine_free undoes, in reverse. */
+#include <stdlib.h>
+
+#include "clock.h"
+#include "commit.h"
+#include "dead_letter.h"
+#include "engine.h"
+#include "flow.h"
+#include "host.h"
+#include "shell.h"
+#include "sink.h"
+#include "source.h"
+
+static void crashed_visit(void *arg, const struct slot *slot)
+{
+    struct engine *engine = arg;
+    struct slot *crashed = realloc(engine->crashed, (engine->crashed_count + 1) * sizeof *crashed);
+    if (!crashed)
+        return;
+    engine->crashed = crashed;
+    crashed[engine->crashed_count++] = *slot;
+}
+
+static int make_store(struct engine *engine, struct error *error)
+{
+    struct store_options options = {
+        .path = engine->config->store_path, .size_max = (uint64_t)engine->config->store_size_max, .create = true};
+    int result = store_open(&engine->store, &options, engine->log, error);
+    if (result != WEIR_OK)
+        return result;
+    engine->reader = store_reader_new(engine->store);
+    engine->readers = calloc((size_t)engine->config->workers, sizeof(struct store_reader *));
+    if (!engine->reader || !engine->readers)
+        return error_set(error, WEIR_NOMEM, "out of memory");
+    for (int64_t i = 0; i < engine->config->workers; i++) {
+        engine->readers[i] = store_reader_new(engine->store);
+        if (!engine->readers[i])
+            return error_set(error, WEIR_NOMEM, "out of memory");
+    }
+    return slots_open(&engine->slots, engine->config->store_path, (size_t)engine->config->workers + 1,
+                      crashed_visit, engine, error);
+}
+
+static int make_threads(struct engine *engine, struct error *error)
+{
+    if (uv_loop_init(&engine->loop) != 0)
+        return error_set(error, WEIR_IO, "the event loop could not be made");
+    engine_handles(engine);
+    engine->stats = stats_new();
+    engine->workers = workers_new((size_t)engine->config->workers);
+    if (mailbox_init(&engine->mailbox, &engine->loop) != WEIR_OK ||
+        helper_init(&engine->helper, &engine->mailbox) != WEIR_OK || !engine->stats || !engine->workers)
+        return error_set(error, WEIR_NOMEM, "out of memory");
+    engine->memory_metric = stats_get(engine->stats, "weir_engine_memory_bytes", "");
+    engine->committer = committer_new(engine);
+    engine->replays = replays_new(engine);
+    return engine->committer && engine->replays ? WEIR_OK : error_set(error, WEIR_NOMEM, "out of memory");
+}
+
+static void never(struct instance *instance)
+{
+    UNUSED(instance);
+}
+
+static void function_failed(struct instance *instance, const char *reason)
+{
+    UNUSED(reason);
+    engine_fail(instance->engine, EXIT_FAILED);
+}
+
+static int make_self(struct function *function, struct engine *engine, size_t self, struct error *error)
+{
+    const struct config_function *config = function->config;
+    struct instance *instance = &function->instances[self];
+    struct instance_kind kind = {"function",   config->name,         config->ops->options,
+                                 config->node, config_function_skip, config->ops->state_size};
+    int result = instance_init(instance, engine, &kind, error);
+    if (result != WEIR_OK)
+        return result;
+    instance->on_stopped = never;
+    instance->on_failed = function_failed;
+    instance->made = true;
+    if (config->ops->init)
+        result = config->ops->init(instance->state, &instance->host);
+    if (result != WEIR_OK && !error->text[0])
+        error_set(error, result, "%s: could not be made: %s", instance->part, result_name(result));
+    return result;
+}
+
+static int make_function(struct function *function, struct engine *engine, struct error *error)
+{
+    function->selves = (size_t)engine->config->workers + 1;
+    function->instances = calloc(function->selves, sizeof *function->instances);
+    if (!function->instances)
+        return error_set(error, WEIR_NOMEM, "out of memory");
+    int result = WEIR_OK;
+    for (size_t i = 0; i < function->selves && result == WEIR_OK; i++)
+        result = make_self(function, engine, i, error);
+    return result;
+}
+
+static int make_parts(struct engine *engine, struct error *error)
+{
+    struct config *config = engine->config;
+    int result = WEIR_OK;
+    for (size_t i = 0; i < config->function_count && result == WEIR_OK; i++) {
+        engine->functions[i].config = &config->functions[i];
+        engine->functions[i].ops = config->functions[i].ops;
+        engine->function_count++;
+        result = make_function(&engine->functions[i], engine, error);
+    }
+    for (size_t i = 0; i < config->sink_count && result == WEIR_OK; i++) {
+        engine->sink_count++;
+        result = sink_init(&engine->sinks[i], engine, &config->sinks[i], error);
+    }
+    for (size_t i = 0; i < config->source_count && result == WEIR_OK; i++) {
+        engine->source_count++;
+        result = source_init(&engine->sources[i], engine, &config->sources[i], error);
+    }
+    for (size_t i = 0; i < config->route_count && result == WEIR_OK; i++) {
+        engine->flow_count++;
+        result = flow_init(&engine->flows[i], engine, &config->routes[i], error);
+    }
+    return result;
+}
+
+static int make_wiring(struct engine *engine)
+{
+    for (size_t i = 0; i < engine->source_count; i++) {
+        struct source *source = &engine->sources[i];
+        source->flows = calloc(engine->flow_count + 1, sizeof(struct flow *));
+        if (!source->flows)
+            return WEIR_NOMEM;
+        for (size_t j = 0; j < engine->flow_count; j++) {
+            for (size_t k = 0; k < engine->flows[j].source_count; k++) {
+                if (engine->flows[j].sources[k] == source)
+                    source->flows[source->flow_count++] = &engine->flows[j];
+            }
+        }
+    }
+    return WEIR_OK;
+}
+
+static int make_all(struct engine *engine, struct error *error)
+{
+    const struct config *config = engine->config;
+    engine->functions = calloc(config->function_count + 1, sizeof *engine->functions);
+    engine->sinks = calloc(config->sink_count + 1, sizeof *engine->sinks);
+    engine->sources = calloc(config->source_count + 1, sizeof *engine->sources);
+    engine->flows = calloc(config->route_count + 1, sizeof *engine->flows);
+    if (!engine->functions || !engine->sinks || !engine->sources || !engine->flows)
+        return error_set(error, WEIR_NOMEM, "out of memory");
+    int result = make_threads(engine, error);
+    if (result == WEIR_OK)
+        result = make_store(engine, error);
+    if (result == WEIR_OK)
+        result = make_parts(engine, error);
+    if (result == WEIR_OK && make_wiring(engine) != WEIR_OK)
+        result = error_set(error, WEIR_NOMEM, "out of memory");
+    return result;
+}
+
+int engine_new(struct engine **made, struct config *config, struct log *log, struct error *error)
+{
+    struct engine *engine = calloc(1, sizeof *engine);
+    *made = NULL;
+    if (!engine)
+        return error_set(error, WEIR_NOMEM, "out of memory");
+    engine->config = config;
+    engine->log = log;
+    engine->started_us = clock_wall_us();
+    list_init(&engine->reaped);
+    list_init(&engine->waiting_calls);
+    error->text[0] = '\0';
+    int result = make_all(engine, error);
+    if (result == WEIR_OK)
+        *made = engine;
+    else
+        engine_free(engine);
+    return result;
+}
+
+/* Undoing. */
+
+static void handle_close(uv_handle_t *handle)
+{
+    if (handle->loop && !uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+static void quiet_all(struct engine *engine)
+{
+    for (size_t i = 0; i < engine->source_count; i++)
+        instance_quiet(&engine->sources[i].instance);
+    for (size_t i = 0; i < engine->sink_count; i++)
+        instance_quiet(&engine->sinks[i].instance);
+    for (size_t i = 0; i < engine->function_count; i++) {
+        for (size_t j = 0; j < engine->functions[i].selves && engine->functions[i].instances; j++)
+            instance_quiet(&engine->functions[i].instances[j]);
+    }
+}
+
+static size_t open_all(const struct engine *engine)
+{
+    size_t open = 0;
+    for (size_t i = 0; i < engine->source_count; i++)
+        open += engine->sources[i].instance.open;
+    for (size_t i = 0; i < engine->sink_count; i++)
+        open += engine->sinks[i].instance.open;
+    return open;
+}
+
+static void fini_one(struct instance *instance, void (*fini)(void *state))
+{
+    if (instance->made && fini)
+        fini(instance->state);
+    instance_fini(instance);
+}
+
+/* Borrowed buffers come back first (flows, shards), then the plug-ins may go. */
+static void free_parts(struct engine *engine)
+{
+    for (size_t i = 0; i < engine->flow_count; i++)
+        flow_free(&engine->flows[i]);
+    replays_free(engine->replays);
+    committer_free(engine->committer);
+    for (size_t i = 0; i < engine->source_count; i++)
+        source_free(&engine->sources[i]);
+    for (size_t i = 0; i < engine->source_count; i++)
+        fini_one(&engine->sources[i].instance, engine->sources[i].ops->fini);
+    for (size_t i = 0; i < engine->sink_count; i++)
+        fini_one(&engine->sinks[i].instance, engine->sinks[i].ops->fini);
+    for (size_t i = 0; i < engine->function_count; i++) {
+        struct function *function = &engine->functions[i];
+        for (size_t j = 0; j < function->selves && function->instances; j++)
+            fini_one(&function->instances[j], function->ops->fini);
+        free(function->instances);
+    }
+}
+
+static void free_loop(struct engine *engine)
+{
+    handle_close((uv_handle_t *)&engine->after_poll);
+    handle_close((uv_handle_t *)&engine->again);
+    handle_close((uv_handle_t *)&engine->deadline);
+    for (size_t i = 0; i < engine->flow_count; i++)
+        handle_close((uv_handle_t *)&engine->flows[i].timer);
+    if (engine->committer)
+        committer_close(engine->committer);
+    quiet_all(engine);
+    while (open_all(engine))
+        uv_run(&engine->loop, UV_RUN_ONCE);
+    if (engine->mailbox.last)
+        mailbox_close(&engine->mailbox);
+    uv_run(&engine->loop, UV_RUN_DEFAULT);
+}
+
+void engine_free(struct engine *engine)
+{
+    if (!engine)
+        return;
+    workers_free(engine->workers);
+    if (engine->loop.data || engine->after_poll.loop)
+        free_loop(engine);
+    helper_fini(&engine->helper);
+    free_parts(engine);
+    if (engine->after_poll.loop)
+        uv_loop_close(&engine->loop);
+    slots_close(engine->slots);
+    for (int64_t i = 0; engine->readers && i < engine->config->workers; i++)
+        store_reader_free(engine->readers[i]);
+    store_reader_free(engine->reader);
+    store_close(engine->store);
+    stats_free(engine->stats);
+    free(engine->readers);
+    free(engine->crashed);
+    free(engine->functions);
+    free(engine->sinks);
+    free(engine->sources);
+    free(engine->flows);
+    free(engine);
+}

@@ -1,0 +1,189 @@
+/* shard.c: shards of sources: opened with what the store knows, settled with what all routes have completed. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "commit.h"
+#include "emit.h"
+#include "flow.h"
+#include "journal.h"
+#include "keys.h"
+#include "source.h"
+
+static char *id_prefix(const struct source *source, weir_view name)
+{
+    char text[WEIR_ID_MAX];
+    if (source->replays)
+        snprintf(text, sizeof text, "%.*s", (int)name.size, name.data);
+    else
+        snprintf(text, sizeof text, "%s/%s", store_id(source->instance.engine->store), source->instance.name);
+    return strdup(text);
+}
+
+struct shard *source_shard_find(struct source *source, weir_view name)
+{
+    LIST_EACH(shard, &source->shards, struct shard, node)
+    {
+        if (view_is(name, shard->name) && !shard->revoked)
+            return shard;
+    }
+    return NULL;
+}
+
+struct link *shard_link(const struct shard *shard, const struct flow *flow)
+{
+    for (size_t i = 0; i < shard->source->flow_count; i++) {
+        if (shard->source->flows[i] == flow)
+            return shard->links[i];
+    }
+    return NULL;
+}
+
+int shard_new(struct source *source, weir_view name, uint64_t generation, struct shard **made)
+{
+    struct shard *shard = calloc(1, sizeof *shard);
+    if (!shard)
+        return WEIR_NOMEM;
+    list_init(&shard->node);
+    list_init(&shard->notes);
+    shard->source = source;
+    shard->generation = generation;
+    shard->name = strndup(name.data, name.size);
+    shard->id_prefix = id_prefix(source, name);
+    shard->links = calloc(source->flow_count + 1, sizeof(struct link *));
+    shard->name_hash = slots_shard_hash(name);
+    int result = shard->name && shard->id_prefix && shard->links ? WEIR_OK : WEIR_NOMEM;
+    for (size_t i = 0; i < source->flow_count && result == WEIR_OK; i++) {
+        result = flow_link(source->flows[i], shard, &shard->links[i]);
+        if (shard->links[i])
+            shard->links[i]->place = i;
+        shard->links_open += result == WEIR_OK;
+    }
+    list_append(&source->shards, &shard->node);
+    *made = shard;
+    return result;
+}
+
+void shard_free(struct shard *shard)
+{
+    list_remove(&shard->node);
+    while (!list_empty(&shard->notes)) {
+        struct note *note = LIST_FIRST(&shard->notes, struct note, node);
+        list_remove(&note->node);
+        free(note);
+    }
+    for (size_t i = 0; i < shard->source->flow_count && shard->links; i++)
+        link_free(shard->links[i]);
+    free(shard->links);
+    free(shard->name);
+    free(shard->id_prefix);
+    free(shard);
+}
+
+uint64_t shard_low(const struct shard *shard)
+{
+    uint64_t low = UINT64_MAX;
+    for (size_t i = 0; i < shard->source->flow_count; i++)
+        low = shard->links[i]->low < low ? shard->links[i]->low : low;
+    return low;
+}
+
+/* The newest note that all routes have completed goes into the next transaction. */
+static void shard_note(struct shard *shard, uint64_t low)
+{
+    struct note *newest = NULL;
+    while (!list_empty(&shard->notes)) {
+        struct note *note = LIST_FIRST(&shard->notes, struct note, node);
+        if (note->position > low)
+            break;
+        list_remove(&note->node);
+        free(newest);
+        newest = note;
+    }
+    if (!newest)
+        return;
+    struct key key;
+    key_note(&key, view_of(shard->source->instance.name), view_of(shard->name));
+    store_ops_put(commit_ops(shard->source->instance.engine), TABLE_NOTE, key_view(&key),
+                  view_make(newest->data, newest->size));
+    commit_want(shard->source->instance.engine);
+    free(newest);
+}
+
+void shard_settled(struct shard *shard)
+{
+    uint64_t low = shard_low(shard);
+    if (low <= shard->settled)
+        return;
+    uint64_t first = shard->settled + 1;
+    shard->settled = low;
+    shard_note(shard, low);
+    if (!shard->revoked || shard->links_open)
+        shard->source->ops->settle(shard->source->instance.state, (weir_shard *)(void *)shard, first, low,
+                                   WEIR_COMPLETED);
+}
+
+static int shard_resume(struct shard *shard, weir_resume *resume)
+{
+    struct engine *engine = shard->source->instance.engine;
+    uint64_t low = shard_low(shard);
+    struct key key;
+    struct arena scratch;
+    arena_init(&scratch, 0);
+    weir_view note = {0};
+    key_note(&key, view_of(shard->source->instance.name), view_of(shard->name));
+    int found = store_get(engine->reader, TABLE_NOTE, key_view(&key), &scratch, &note);
+    shard->settled = shard->last = low;
+    resume->position = low;
+    resume->known = low > 0 || found == WEIR_OK;
+    resume->note = found == WEIR_OK ? arena_copy(&engine->config->arena, note) : view_make(NULL, 0);
+    arena_fini(&scratch);
+    return found == WEIR_OK || found == WEIR_MISSING ? WEIR_OK : found;
+}
+
+int source_shard_open(const weir_host *host, weir_view name, uint64_t generation, weir_resume *resume,
+                      weir_shard **handle)
+{
+    struct source *source = source_of(host);
+    if (!name.size || name.size > SHARD_MAX_BYTES || memchr(name.data, '\0', name.size) ||
+        source_shard_find(source, name) || (source->journal && !list_empty(&source->shards)))
+        return WEIR_INVALID;
+    struct shard *shard = NULL;
+    int result = shard_new(source, name, generation, &shard);
+    if (result == WEIR_OK && source->journal)
+        result = journal_open(source->journal, shard);
+    weir_resume found = {.size = sizeof found};
+    if (result == WEIR_OK)
+        result = shard_resume(shard, &found);
+    if (result != WEIR_OK) {
+        instance_log(&source->instance, LOG_ERROR, "shard %.*s could not be opened: %s", (int)name.size, name.data,
+                     result_name(result));
+        return result;
+    }
+    if (resume)
+        memcpy(resume, &found, size_min(resume->size ? resume->size : sizeof found, sizeof found));
+    *handle = (weir_shard *)(void *)shard;
+    return WEIR_OK;
+}
+
+void source_shard_revoke(const weir_host *host, weir_shard *handle, int lost)
+{
+    struct source *source = source_of(host);
+    struct shard *shard = (struct shard *)(void *)handle;
+    if (shard->revoked)
+        return;
+    shard->revoked = true;
+    for (size_t i = 0; i < source->flow_count; i++) {
+        struct route_input input = {.type = ROUTE_REVOKE, .shard = shard->links[i]->handle, .lost = lost != 0};
+        flow_input(source->flows[i], &input);
+    }
+}
+
+void shard_link_released(struct shard *shard)
+{
+    if (--shard->links_open)
+        return;
+    struct source *source = shard->source;
+    if (source->ops->released)
+        source->ops->released(source->instance.state, (weir_shard *)(void *)shard);
+    engine_reap(source->instance.engine, shard);
+}
