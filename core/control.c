@@ -82,6 +82,13 @@ static void client_idle(uv_timer_t *timer)
     client_close(timer->data);
 }
 
+/* From now on it has so long to ask, or to take its answer. */
+static void client_wait(struct client *client)
+{
+    int idle_ms = client->control->options.idle_ms;
+    uv_timer_start(&client->idle, client_idle, (uint64_t)(idle_ms ? idle_ms : CONTROL_IDLE_MS), 0);
+}
+
 static void client_written(uv_write_t *write, int status)
 {
     struct client *client = write->data;
@@ -105,7 +112,7 @@ static void client_send(struct client *client, cJSON *answer)
     uv_buf_t parts[] = {uv_buf_init(client->answer, (unsigned)strlen(client->answer)),
                         uv_buf_init(&client->newline, 1)};
     client->write.data = client;
-    uv_timer_start(&client->idle, client_idle, CONTROL_IDLE_MS, 0);
+    client_wait(client);
     if (uv_write(&client->write, (uv_stream_t *)&client->pipe, parts, ARRAY_COUNT(parts), client_written))
         client_close(client);
 }
@@ -232,7 +239,7 @@ static void control_connection(uv_stream_t *listener, int status)
         client_close(client);
         return;
     }
-    uv_timer_start(&client->idle, client_idle, CONTROL_IDLE_MS, 0);
+    client_wait(client);
     if (control->client_count > CONTROL_CLIENTS_MAX) {
         client->ended = true;
         client_refuse(client, "too many clients are connected; try again later");

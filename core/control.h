@@ -35,6 +35,7 @@ struct control_options {
     struct log *log;
     control_handler *handler;
     void *arg;
+    int idle_ms; /* 0: CONTROL_IDLE_MS */
 };
 /* The caller holds the store's lock, so a socket that is already there is a dead process's, and is replaced. */
 int control_open(struct control **control, const struct control_options *options, struct error *error);

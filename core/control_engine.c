@@ -165,7 +165,11 @@ int control_engine_open(struct control_engine *control, struct engine *engine, c
     *control = (struct control_engine){.engine = engine, .reader = store_reader_new(engine_store(engine))};
     if (!control->reader)
         return error_set(error, WEIR_NOMEM, "out of memory");
-    struct control_options options = {engine_loop(engine), folder, log, control_engine_answer, control};
+    struct control_options options = {.loop = engine_loop(engine),
+                                      .folder = folder,
+                                      .log = log,
+                                      .handler = control_engine_answer,
+                                      .arg = control};
     return control_open(&control->control, &options, error);
 }
 

@@ -35,7 +35,7 @@ static bool depth_bounded(const char *text, size_t size)
 struct cJSON *control_parse(const char *text, size_t size)
 {
     const char *end = NULL;
-    if (!depth_bounded(text, size))
+    if (memchr(text, 0, size) || !depth_bounded(text, size))
         return NULL;
     cJSON *document = cJSON_ParseWithLengthOpts(text, size, &end, false);
     while (document && end < text + size && isspace((unsigned char)*end))
