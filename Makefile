@@ -1,0 +1,206 @@
+# weir: one Makefile. Folders are listed, not files: a new plug-in, module, test or example is a new file and no edit here.
+#
+# A plug-in that needs a library of its own says so in a line `/* module: NAME libs: PKG ... */`; all files with that NAME become
+# lib/weir/NAME.so. The others are compiled into weir, and the table of built-ins is written by the build.
+
+BUILD ?= build
+PREFIX ?= /usr/local
+CC ?= cc
+CLANG ?= clang
+VERSION := $(shell sed -n 's/.*WEIR_VERSION "\(.*\)"/\1/p' core/weir.h)
+
+have = $(shell $(CC) -Werror $(1) -x c -c /dev/null -o /dev/null 2>/dev/null && echo $(1))
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wformat=2 -Wno-format-nonliteral
+HARDEN := -fstack-protector-strong $(call have,-fstack-clash-protection) $(call have,-fcf-protection=full) -U_FORTIFY_SOURCE
+LINK_HARDEN := -Wl,-z,relro,-z,now,-z,noexecstack
+ifeq ($(SANITIZE),)
+HARDEN += -D_FORTIFY_SOURCE=$(if $(call have,-D_FORTIFY_SOURCE=3),3,2)
+OPTIMIZE ?= -O2 -g
+else
+HARDEN := -fno-omit-frame-pointer -fsanitize=$(SANITIZE)
+LINK_HARDEN += -fsanitize=$(SANITIZE)
+OPTIMIZE ?= -O1 -g
+endif
+ifneq ($(WERROR),)
+WARN += -Werror
+endif
+ifneq ($(COVERAGE),)
+HARDEN += --coverage
+LINK_HARDEN += --coverage
+endif
+
+CORE_LIBS := libuv lmdb yaml-0.1 libcjson
+CORE_CFLAGS := $(shell pkg-config --cflags $(CORE_LIBS) 2>/dev/null)
+CORE_LDLIBS := $(shell pkg-config --libs $(CORE_LIBS) 2>/dev/null)
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(OPTIMIZE) $(WARN) $(HARDEN) -fPIC -fvisibility=hidden -Icore $(CORE_CFLAGS) $(CFLAGS)
+ALL_LIBS = $(CORE_LDLIBS) -pthread -ldl -lm $(LDLIBS)
+ALL_LDFLAGS = $(LINK_HARDEN) $(LDFLAGS)
+
+CORE := $(filter-out core/main.c,$(wildcard core/*.c))
+PLUGINS := $(filter-out %/template.c,$(wildcard sources/*.c sources/*/*.c sinks/*.c sinks/*/*.c formats/*.c formats/*/*.c functions/*.c functions/*/*.c))
+MODULE_FILES := $(if $(PLUGINS),$(shell grep -l '^/\* module: ' $(PLUGINS)))
+BUILTIN_FILES := $(filter-out $(MODULE_FILES),$(PLUGINS))
+BUILTINS := $(foreach dir,sources sinks functions,$(filter $(dir)/%.c,$(BUILTIN_FILES)))
+MODULES := $(if $(MODULE_FILES),$(shell sed -n 's|^/\* module: \([a-z0-9_]*\) .*|\1|p' $(MODULE_FILES) | sort -u))
+module_files = $(shell grep -l '^/\* module: $(1) ' $(MODULE_FILES))
+module_packages = $(shell sed -n 's|^/\* module: $(1) libs: \(.*\) \*/|\1|p' $(MODULE_FILES) | tr ' ' '\n' | sort -u)
+PRESENT := $(foreach m,$(MODULES),$(if $(shell pkg-config --exists $(call module_packages,$(m)) && echo y),$(m)))
+ABSENT := $(filter-out $(PRESENT),$(MODULES))
+
+object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+LIB := $(BUILD)/libweir-core.a
+WEIR := $(BUILD)/weir
+MODULE_SO := $(PRESENT:%=$(BUILD)/lib/weir/%.so)
+
+TEST_HELPERS := $(wildcard tests/testing.c tests/broker.c tests/lib_*.c tests/contract_*.c tests/*_kit.c)
+TEST_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c tests/sim_*.c))
+TEST_MODULES := $(patsubst tests/modules/%.c,$(BUILD)/tests/modules/%.so,$(wildcard tests/modules/*.c)) \
+	$(foreach t,source sink function,$(if $(wildcard $(t)s/template.c),$(BUILD)/tests/modules/template_$(t).so))
+EXAMPLE_FILES := $(wildcard examples/*/*.c)
+EXAMPLE_MODULES := $(if $(EXAMPLE_FILES),$(patsubst %.c,$(BUILD)/%.so,$(shell grep -l '^WEIR_MODULE' $(EXAMPLE_FILES))))
+EXAMPLE_PROGRAMS := $(filter-out $(EXAMPLE_MODULES:.so=),$(patsubst %.c,$(BUILD)/%,$(EXAMPLE_FILES)))
+BENCH_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bench/*.c))
+FUZZERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
+
+.PHONY: all demo test install uninstall clean asan tsan ubsan valgrind lint coverage bench campaign fuzz help deps-build programs
+.SECONDARY:
+.DELETE_ON_ERROR:
+
+all: $(WEIR) $(MODULE_SO) $(EXAMPLE_MODULES) $(EXAMPLE_PROGRAMS) ## build weir, its modules and the examples
+	@for m in $(ABSENT); do echo "left out: module $$m: a library is missing"; done
+
+$(BUILD)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(FILE_CFLAGS) -MMD -MP -c $< -o $@
+
+$(LIB): $(call object,$(CORE))
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+# The table of built-ins is written anew only when it changes.
+.PHONY: builtin-changes
+builtin-changes:
+$(BUILD)/builtin.c: builtin-changes
+	@mkdir -p $(BUILD)
+	@scripts/builtins "$(BUILTINS)" "$(ABSENT)" >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+$(BUILD)/builtin.o: $(BUILD)/builtin.c
+	$(CC) $(ALL_CFLAGS) -c $< -o $@
+
+BUILTIN_OBJECTS := $(call object,$(BUILTIN_FILES)) $(BUILD)/builtin.o
+
+$(WEIR): $(call object,core/main.c) $(BUILTIN_OBJECTS) $(LIB)
+	$(CC) $(ALL_CFLAGS) -pie $(ALL_LDFLAGS) $^ -o $@ $(ALL_LIBS)
+
+define module_rule
+$(call object,$(call module_files,$(1))): FILE_CFLAGS = $$(shell pkg-config --cflags $(call module_packages,$(1)))
+$(BUILD)/lib/weir/$(1).so: $(call object,$(call module_files,$(1)))
+	@mkdir -p $$(@D)
+	$$(CC) $$(ALL_CFLAGS) -shared $$(ALL_LDFLAGS) $(if $(SANITIZE),,-Wl,-z,defs) $$^ -o $$@ $$(shell pkg-config --libs $(call module_packages,$(1))) -pthread
+endef
+$(foreach m,$(PRESENT),$(eval $(call module_rule,$(m))))
+
+# Tests.
+$(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(call object,$(TEST_HELPERS)) $(BUILTIN_OBJECTS) $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $^ -o $@ $(shell pkg-config --libs check) $(if $(shell pkg-config --exists libmosquitto && echo y),-lmosquitto) $(ALL_LIBS)
+
+$(BUILD)/tests/modules/template_%.so: $(BUILD)/builtin.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -DWEIR_BUILD_MODULE -shared $(ALL_LDFLAGS) $*s/template.c -o $@
+$(BUILD)/tests/modules/%.so: tests/modules/%.c core/weir.h core/weir_plugin.h
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -shared $(ALL_LDFLAGS) $< -o $@
+
+# Examples.
+links_of = $(shell sed -n 's|^/\* links: \(.*\) \*/|\1|p' $(1))
+$(EXAMPLE_MODULES): $(BUILD)/%.so: %.c core/weir.h core/weir_plugin.h
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -shared $(ALL_LDFLAGS) $< -o $@
+$(EXAMPLE_PROGRAMS): $(BUILD)/%: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $< -o $@ $(if $(call links_of,$<),$(shell pkg-config --cflags --libs $(call links_of,$<))) -pthread
+
+programs: all $(TEST_PROGRAMS) $(TEST_MODULES) $(BENCH_PROGRAMS)
+
+deps-build:
+	@scripts/deps build
+
+demo: ## install what is missing, build, and run the main job with a real broker (KILL=1: weir is killed in the middle)
+	@scripts/deps build demo
+	@$(MAKE) --no-print-directory all
+	@examples/iot-telemetry/demo $(BUILD)
+
+test: ## install what is missing, build, and run every test (TESTS=word: only matching ones)
+	@scripts/deps build test
+	@$(MAKE) --no-print-directory programs
+	@scripts/run-tests $(BUILD) $(TESTS)
+
+asan: ## build with AddressSanitizer and UBSan in a folder of its own and run the tests there
+	@scripts/deps build test
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SANITIZE=address,undefined programs
+	@ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 WEIR_TEST_SLOW=4 scripts/run-tests $(BUILD)/asan $(TESTS)
+
+ubsan: ## the same with UBSan alone
+	@scripts/deps build test
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/ubsan SANITIZE=undefined programs
+	@UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 WEIR_TEST_SLOW=3 scripts/run-tests $(BUILD)/ubsan $(TESTS)
+
+tsan: ## the same with ThreadSanitizer
+	@scripts/deps build test
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan SANITIZE=thread programs
+	@TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=tests/tsan.txt WEIR_TEST_SLOW=8 scripts/run-tests $(BUILD)/tsan $(TESTS)
+
+valgrind: ## run the unit tests under memcheck
+	@scripts/deps build test ci
+	@$(MAKE) --no-print-directory programs
+	@WEIR_TEST_SLOW=20 WEIR_TEST_WRAP="valgrind -q --error-exitcode=99 --leak-check=full --child-silent-after-fork=no --trace-children=no" scripts/run-tests $(BUILD) $(TESTS)
+
+lint: ## clang-tidy, cppcheck and the format check
+	@scripts/deps build test ci
+	@scripts/lint
+
+coverage: ## run the tests with coverage; prints a table, writes build/coverage/coverage.html
+	@scripts/deps build test ci
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/coverage COVERAGE=1 OPTIMIZE='-O0 -g' programs
+	@scripts/run-tests $(BUILD)/coverage $(TESTS)
+	@gcovr -r . --object-directory $(BUILD)/coverage --exclude tests --exclude examples --html $(BUILD)/coverage/coverage.html --print-summary
+
+bench: ## benchmarks, each beside the bare library in one run, with the ratio
+	@scripts/deps build test
+	@$(MAKE) --no-print-directory programs
+	@tests/bench/run $(BUILD)
+
+campaign: ## long campaigns: simulation seeds and kills (LENGTH=short|long)
+	@scripts/deps build test
+	@$(MAKE) --no-print-directory programs
+	@tests/campaign/run $(BUILD) $(or $(LENGTH),long)
+
+$(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(CORE) $(BUILTIN_FILES) $(BUILD)/builtin.c
+	@mkdir -p $(@D)
+	$(CLANG) -std=gnu11 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined -Icore $(shell pkg-config --cflags $(CORE_LIBS)) $^ -o $@ $(ALL_LIBS)
+
+fuzz: ## run every fuzzer for FUZZ_SECONDS (30) each
+	@scripts/deps build ci
+	@$(MAKE) --no-print-directory $(FUZZERS)
+	@for f in $(FUZZERS); do mkdir -p $$f.corpus && $$f -max_total_time=$(or $(FUZZ_SECONDS),30) -print_final_stats=0 -verbosity=0 $$f.corpus || exit 1; echo "fuzz: $$(basename $$f) found nothing"; done
+
+install: all ## install into PREFIX (/usr/local), below DESTDIR
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/weir $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/weir
+	install -s -m 755 $(WEIR) $(DESTDIR)$(PREFIX)/bin/weir
+	$(if $(MODULE_SO),install -s -m 644 $(MODULE_SO) $(DESTDIR)$(PREFIX)/lib/weir/)
+	install -m 644 core/weir.h core/weir_plugin.h $(DESTDIR)$(PREFIX)/include/weir/
+	printf 'prefix=%s\n\nName: weir\nDescription: write functions, sources and sinks for weir\nVersion: %s\nCflags: -I$${prefix}/include/weir\nmoduledir=$${prefix}/lib/weir\n' '$(PREFIX)' '$(VERSION)' >$(DESTDIR)$(PREFIX)/lib/pkgconfig/weir.pc
+
+uninstall: ## remove what install put there
+	rm -f $(DESTDIR)$(PREFIX)/bin/weir $(MODULES:%=$(DESTDIR)$(PREFIX)/lib/weir/%.so) $(DESTDIR)$(PREFIX)/include/weir/weir.h $(DESTDIR)$(PREFIX)/include/weir/weir_plugin.h $(DESTDIR)$(PREFIX)/lib/pkgconfig/weir.pc
+	-rmdir $(DESTDIR)$(PREFIX)/lib/weir $(DESTDIR)$(PREFIX)/include/weir
+
+clean: ## remove everything that was built
+	rm -rf $(BUILD)
+
+help: ## this list
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -1,0 +1,47 @@
+/* json.h: a small streaming scanner over JSON text (RFC 8259) for the hot path: finds one value without building a document.
+ *
+ * Nothing recurses and nothing is allocated; depth is bounded by JSON_DEPTH_MAX, and json_find, which only counts brackets, by
+ * nothing. Of duplicate keys the first one counts. Pure. */
+#ifndef WEIR_JSON_H
+#define WEIR_JSON_H
+
+#include "base.h"
+
+#define JSON_DEPTH_MAX 64
+#define JSON_STEPS_MAX 16
+
+enum json_type { JSON_NULL, JSON_TRUE, JSON_FALSE, JSON_NUMBER, JSON_STRING, JSON_OBJECT, JSON_ARRAY };
+
+/* A compiled path: each step is a key, or (key absent) an index. */
+struct json_step {
+    weir_view key;
+    size_t index;
+};
+struct json_path {
+    struct json_step steps[JSON_STEPS_MAX];
+    size_t count;
+};
+
+/* "a.b[0].c"; the views point into text. "" is the whole document. WEIR_OK or WEIR_INVALID. */
+int json_path_parse(const char *text, struct json_path *path);
+
+/* One pass that ends early: what comes after the value is not looked at. *raw is its text, strings with their quotes.
+ * WEIR_OK, WEIR_MISSING, or WEIR_INVALID where the text up to the value is not JSON. */
+int json_find(weir_view document, const struct json_path *path, weir_view *raw, enum json_type *type);
+
+/* Unescapes a string (raw, with quotes) into buffer; *length is what it takes, at most raw.size. WEIR_OK, WEIR_INVALID (bad
+ * escape, lone surrogate, control character), WEIR_FULL. */
+int json_text(weir_view raw, char *buffer, size_t size, size_t *length);
+int json_number(weir_view raw, double *number); /* WEIR_OK or WEIR_INVALID */
+
+/* The whole text is one JSON value, no deeper than JSON_DEPTH_MAX, and valid UTF-8 in its strings. */
+bool json_check(weir_view document);
+
+/* Writes text as the inside of a JSON string (without quotes); invalid UTF-8 becomes U+FFFD. Returns what it takes; writes
+ * nothing past size. */
+size_t json_escape(weir_view text, char *buffer, size_t size);
+
+/* The length of the valid UTF-8 sequence at the start of at..end, 0 if there is none. */
+size_t utf8_length(const char *at, const char *end);
+
+#endif
