@@ -169,7 +169,8 @@ static void file_load(struct merge *m, const char *path, const struct yaml_node 
 
     if (!file_enter(m, path, at))
         return;
-    if (yaml_load(path, &m->l->config->arena, &root, m->l->report) != WEIR_OK)
+    yaml_load(path, &m->l->config->arena, &root, m->l->report);
+    if (root == NULL)
         return;
     if (root->kind != YAML_MAPPING) {
         yaml_fault(m->l->report, root, "the file is no mapping; expected `sources:`, `sinks:`, `routes:` ...");

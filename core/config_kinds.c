@@ -27,11 +27,11 @@ static bool entry_check(struct loading *l, const struct yaml_node *key, const st
 }
 
 /* Fills what every one of its sort has; options of the kind itself are left alone. */
-static bool common_fill(struct loading *l, const weir_option *rows, void *values, const struct yaml_node *node)
+static void common_fill(struct loading *l, const weir_option *rows, void *values, const struct yaml_node *node)
 {
     struct option_target target = {.rows = rows, .state = values, .arena = &l->config->arena, .partial = true};
 
-    return option_fill(&target, node, l->report) == WEIR_OK;
+    option_fill(&target, node, l->report);
 }
 
 struct trial {
@@ -69,7 +69,8 @@ static bool kind_named(struct loading *l, const struct yaml_node *node, const ch
 {
     if (type != NULL || module != NULL)
         return true;
-    yaml_fault(l->report, node, "`type` is missing; add it: `weir list` shows the kinds");
+    if (yaml_get(node, "type") == NULL && yaml_get(node, "module") == NULL)
+        yaml_fault(l->report, node, "`type` is missing; add it: `weir list` shows the kinds");
     return false;
 }
 
@@ -78,18 +79,17 @@ static void source_load(struct loading *l, struct config_source *source, const s
 {
     struct source_values values = {0};
     struct error error;
-    bool filled;
 
     source->name = key->text;
     source->node = node;
     if (!entry_check(l, key, node))
         return;
-    filled = common_fill(l, source_rows, &values, node);
+    common_fill(l, source_rows, &values, node);
     source->key = values.key;
     source->id = values.id;
     source->time = values.time;
     source->time_format = values.time_format;
-    if (!filled || !kind_named(l, node, values.type, values.module))
+    if (!kind_named(l, node, values.type, values.module))
         return;
     source->ops = registry_source(l->registry, values.type, values.module, &error);
     if (source->ops == NULL) {
@@ -104,7 +104,6 @@ static void sink_load(struct loading *l, struct config_sink *sink, const struct 
 {
     struct sink_values values = {0};
     struct error error;
-    bool filled;
 
     sink->name = key->text;
     sink->node = node;
@@ -112,11 +111,11 @@ static void sink_load(struct loading *l, struct config_sink *sink, const struct 
         yaml_fault(l->report, key, "is a word of `on_failure` and no name for a sink; choose another");
     if (!entry_check(l, key, node))
         return;
-    filled = common_fill(l, sink_rows, &values, node);
+    common_fill(l, sink_rows, &values, node);
     sink->retry.attempts = (uint32_t)values.attempts;
     sink->retry.base_us = values.backoff.low;
     sink->retry.cap_us = values.backoff.high;
-    if (!filled || !kind_named(l, node, values.type, values.module))
+    if (!kind_named(l, node, values.type, values.module))
         return;
     sink->ops = registry_sink(l->registry, values.type, values.module, &error);
     if (sink->ops == NULL) {
@@ -148,15 +147,6 @@ static bool function_form(struct loading *l, const struct function_values *value
     return ok;
 }
 
-/* With a module the outer mapping has no keys but the common ones. */
-static void function_keys(struct loading *l, const struct yaml_node *node)
-{
-    struct function_values values = {0};
-    struct option_target target = {.rows = function_rows, .state = &values, .arena = &l->config->arena};
-
-    option_fill(&target, node, l->report);
-}
-
 /* Where the options lie: beside `type`, in `options`, or nowhere, which is as good as an empty mapping there. */
 static const struct yaml_node *function_options(struct loading *l, const struct yaml_node *node, bool module)
 {
@@ -176,19 +166,21 @@ static const struct yaml_node *function_options(struct loading *l, const struct 
 static void function_load(struct loading *l, struct config_function *function, const struct yaml_node *key,
                           const struct yaml_node *node)
 {
+    bool module = yaml_get(node, "module") != NULL;
     struct function_values values = {0};
-    bool module;
+    /* With a module the outer mapping has no keys but the common ones. */
+    struct option_target target = {
+        .rows = function_rows, .state = &values, .arena = &l->config->arena, .partial = !module};
     struct error error;
 
     function->name = key->text;
-    if (!entry_check(l, key, node) || !common_fill(l, function_rows, &values, node) ||
-        !function_form(l, &values, node))
+    if (!entry_check(l, key, node))
         return;
-    module = values.module != NULL;
+    option_fill(&target, node, l->report);
+    if (!function_form(l, &values, node) || (module && values.module == NULL))
+        return;
     function->concurrency = values.concurrency;
     function->node = function_options(l, node, module);
-    if (module)
-        function_keys(l, node);
     function->ops = registry_function(l->registry, module ? values.function : values.type, values.module, &error);
     if (function->ops == NULL) {
         yaml_fault(l->report,

@@ -3,7 +3,8 @@
  * 1. A route's own values are filled in; `from`, `call` and `to` become pointers into the configuration.
  * 2. What cannot work together is refused: a window smaller than a batch, lanes without keys, state without order.
  *
- * A name that is unknown counts as a use of the nearest known one, so that one mistyped name is one fault. */
+ * A name that is unknown counts as a use of the nearest known one, so that one mistyped name is one fault; one that
+ * could not be read, for want of a variable, counts as a use of all. */
 #include "config_private.h"
 
 /* The names of one sort, and which of them are used. */
@@ -29,8 +30,8 @@ static void name_refuse(struct loading *l, const struct names *names, const stru
     for (size_t i = 0; i < count && texts != NULL; i++)
         texts[i] = names->section->keys[i]->text;
     nearest = texts != NULL ? option_nearest(text, texts, count) : NULL;
-    for (size_t i = 0; i < count && nearest != NULL; i++)
-        if (texts[i] == nearest)
+    for (size_t i = 0; i < count && (nearest != NULL || node->bad); i++)
+        if (node->bad || texts[i] == nearest)
             names->used[i] = true;
     if (nearest != NULL)
         yaml_fault(l->report, node, "there is no %s \"%.64s\"; did you mean %s?", names->sort, text, nearest);

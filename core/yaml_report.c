@@ -178,6 +178,8 @@ void yaml_fault(struct yaml_report *report, const struct yaml_node *at, const ch
                              NULL};
     va_list args;
 
+    if (at != NULL && at->bad)
+        return;
     va_start(args, format);
     line.text = line_text(at, format, args);
     va_end(args);

@@ -29,7 +29,10 @@ struct loader {
     yaml_parser_t parser;
     struct yaml_node **stack; /* children of open collections, oldest first */
     size_t stack_count, stack_room;
+    const struct yaml_node *parent, *key; /* of the node that comes next */
+    size_t index;
     size_t nodes, depth;
+    bool complete; /* the root is at the bottom of the stack */
 };
 
 static struct yaml_node place(const struct loader *loader, size_t line, size_t column)
@@ -197,6 +200,9 @@ static struct yaml_node *node_new(struct loader *loader, enum yaml_kind kind, ya
     }
     *node = place(loader, mark.line, mark.column);
     node->kind = kind;
+    node->parent = loader->parent;
+    node->key = loader->key;
+    node->index = loader->index;
     return node;
 }
 
@@ -230,13 +236,9 @@ static bool keys_check(struct loader *loader, const struct yaml_node *mapping)
 static void mapping_take(struct yaml_node *mapping, struct yaml_node **children)
 {
     for (size_t i = 0; i < mapping->count; i++) {
-        struct yaml_node *key = children[2 * i], *item = children[2 * i + 1];
-
-        key->key = key; /* so that a fault at the key shows the way to it */
-        key->parent = item->parent = mapping;
-        item->key = key;
-        mapping->keys[i] = key;
-        mapping->items[i] = item;
+        mapping->keys[i] = children[2 * i];
+        mapping->items[i] = children[2 * i + 1];
+        children[2 * i]->key = children[2 * i]; /* so that a fault at the key shows the way to it */
     }
 }
 
@@ -257,11 +259,8 @@ static bool collection_close(struct loader *loader, struct yaml_node *node, size
         mapping_take(node, children);
         return keys_check(loader, node);
     }
-    for (size_t i = 0; i < count; i++) {
-        children[i]->parent = node;
-        children[i]->index = i;
+    for (size_t i = 0; i < count; i++)
         node->items[i] = children[i];
-    }
     return true;
 }
 
@@ -285,6 +284,7 @@ static bool scalar_load(struct loader *loader, const yaml_event_t *event, bool v
     if (node->text == NULL) {
         yaml_fault(loader->report, node, "%s", value ? error.text : "out of memory");
         node->text = "";
+        node->bad = true;
     }
     node->size = strlen(node->text);
     return true;
@@ -298,8 +298,13 @@ static bool children_load(struct loader *loader, struct yaml_node *node, yaml_ev
     bool ok = true, done = false;
 
     while (ok && !done) {
-        bool key = node->kind == YAML_MAPPING && (loader->stack_count - base) % 2 == 0;
+        size_t count = loader->stack_count - base;
+        bool key = node->kind == YAML_MAPPING && count % 2 == 0;
         yaml_event_t event;
+
+        loader->parent = node;
+        loader->key = node->kind == YAML_MAPPING && !key ? loader->stack[loader->stack_count - 1] : NULL;
+        loader->index = count;
 
         if (!loader_next(loader, &event))
             return false;
@@ -393,8 +398,11 @@ static void tree_load(struct loader *loader, const char *text, size_t size)
     }
     yaml_parser_set_encoding(&loader->parser, YAML_UTF8_ENCODING);
     yaml_parser_set_input_string(&loader->parser, (const unsigned char *)text, size);
-    if (documents_load(loader) && (loader->stack_count == 0 || yaml_is_null(loader->stack[0])))
+    loader->complete = documents_load(loader);
+    if (loader->complete && (loader->stack_count == 0 || yaml_is_null(loader->stack[0]))) {
+        loader->complete = false;
         yaml_fault(loader->report, &empty, "the file is empty; it needs at least `routes:`");
+    }
     yaml_parser_delete(&loader->parser);
 }
 
@@ -416,9 +424,9 @@ int yaml_load(const char *path, struct arena *arena, const struct yaml_node **ro
         tree_load(&loader, text + skip, size - skip);
     if (arena->overflow && report->count == before)
         yaml_fault(report, NULL, "%s: out of memory", path);
-    if (report->count == before && loader.stack_count > 0)
+    if (loader.complete && !arena->overflow)
         *root = loader.stack[0];
     free(loader.stack);
     free(text);
-    return *root != NULL ? WEIR_OK : WEIR_INVALID;
+    return report->count == before ? WEIR_OK : WEIR_INVALID;
 }

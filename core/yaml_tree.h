@@ -20,6 +20,7 @@ struct yaml_node {
     const char *text; /* scalar: its value with a NUL; "" for an empty one */
     size_t size;
     bool plain;                     /* scalar written without quotes */
+    bool bad;                       /* its fault is reported; yaml_fault says no more about it */
     size_t count;                   /* children */
     const struct yaml_node *parent; /* NULL: the root */
     const struct yaml_node *key;    /* of a value in a mapping */
@@ -55,8 +56,10 @@ bool yaml_is_null(const struct yaml_node *node);
  * reason is in error. Memory from arena. */
 const char *yaml_expand(weir_view text, struct arena *arena, struct error *error);
 
-/* Reads a file ("-" is standard input). All memory is from arena. WEIR_OK, or the faults are in report. An empty
- * file is a fault. */
+/* Reads a file ("-" is standard input). All memory is from arena. WEIR_OK, or the faults are in report; after
+ * faults in single values *root is there all the same, so that more can be found, else it is NULL. An empty file is
+ * a fault.
+ */
 int yaml_load(const char *path, struct arena *arena, const struct yaml_node **root, struct yaml_report *report);
 const struct yaml_node *yaml_get(const struct yaml_node *mapping,
                                  const char *key); /* NULL: absent, or no mapping */
