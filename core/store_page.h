@@ -54,4 +54,8 @@ struct page_node page_node(const char *page, size_t index); /* of a checked page
 /* head: the first PAGE_HEADER bytes of a long value's first page. */
 const char *page_long_check(const char *head, size_t page_bytes, uint64_t number, uint64_t size, uint64_t *pages);
 
+/* store_meta.c: false, or what is wrong, when the file is too short or cannot be read. */
+bool file_read(int fd, void *to, size_t size, uint64_t at);
+const char *file_meta_read(int fd, size_t slot, size_t page_bytes, struct page_meta *meta);
+
 #endif

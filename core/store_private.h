@@ -3,8 +3,8 @@
  * store.c opens and closes; store_folder.c the folder and the owner's lock; store_ops.c change sets; store_thread.c
  * the queue and the group commit; store_write.c one write transaction; store_room.c how much room there is;
  * store_record.c a record's header and checksum; store_damage.c what was found damaged, and the quarantine;
- * store_read.c get and scan; store_check.c the check on request; store_tree.c and store_page.c the structure of the
- * file, page by page, without LMDB.
+ * store_read.c get and scan; store_check.c the check on request; store_tree.c, store_page.c and store_meta.c the
+ * structure of the file, page by page, without LMDB.
  *
  * Locking: `lock` guards the queue and `stopping`; `damage.lock` the list of damaged records. What other threads
  * read of the rest is atomic. The store thread is the only one that begins write transactions after store_open. */
@@ -94,7 +94,7 @@ struct store {
 
     /* The store thread's own. */
     MDB_txn *counter; /* read transaction for counting free pages; renewed and reset around each use */
-    uint64_t used_bytes, free_bytes, disk_bytes;
+    uint64_t file_bytes, used_bytes, free_bytes, disk_bytes;
     int64_t reader_checked_us;
 
     struct damage damage;
@@ -173,7 +173,7 @@ struct tree_check {
     void *arg;
     char what[200]; /* the answer when the structure is damaged */
 };
-/* Before LMDB may see the file. */
+/* store_meta.c: before LMDB may see the file. */
 int tree_check_meta(int fd, char *what, size_t size);
 /* WEIR_OK, WEIR_DAMAGED, WEIR_NOMEM, WEIR_RETRY (the snapshot is not there any more). */
 int tree_check(struct tree_check *check);

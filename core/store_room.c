@@ -7,7 +7,7 @@
  * What accepts events may use the quota but for the reserve, and needs the space on the file system, since free
  * pages may be too scattered for a block. What keeps (checkpoints, dead letters) may use the reserve; with deletes
  * in it, it may pass a full quota, as it is the way out. */
-#include <errno.h>
+#include <sys/resource.h>
 #include <sys/statvfs.h>
 
 #include "store_private.h"
@@ -89,6 +89,7 @@ static void pages_count(struct store *store)
         return;
     if (free_pages_count(store->counter, &free_pages) == 0 && mdb_env_info(store->env, &info) == 0) {
         pages = (uint64_t)info.me_last_pgno + 1;
+        store->file_bytes = pages * store->page_bytes;
         store->free_bytes = free_pages * store->page_bytes;
         store->used_bytes = (pages - (free_pages < pages ? free_pages : pages)) * store->page_bytes;
         atomic_store(&store->used, store->used_bytes);
@@ -101,14 +102,25 @@ static uint64_t above(uint64_t have, uint64_t need)
     return have > need ? have - need : 0;
 }
 
-void room_update(struct store *store)
+/* What the file may still grow by: the file system's space, or the process's limit of a file's size. */
+static void disk_measure(struct store *store)
 {
     struct statvfs disk;
+    struct rlimit limit;
+
+    if (statvfs(store->path, &disk) == 0)
+        store->disk_bytes = (uint64_t)disk.f_bavail * disk.f_frsize;
+    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+        above(limit.rlim_cur, store->file_bytes) < store->disk_bytes)
+        store->disk_bytes = above(limit.rlim_cur, store->file_bytes);
+}
+
+void room_update(struct store *store)
+{
     uint64_t room, on_disk;
 
     pages_count(store);
-    if (statvfs(store->path, &disk) == 0)
-        store->disk_bytes = (uint64_t)disk.f_bavail * disk.f_frsize;
+    disk_measure(store);
     room = above(store->size_max, store->reserve + store->used_bytes);
     on_disk = above(store->disk_bytes, store->reserve);
     room = room < on_disk ? room : on_disk;

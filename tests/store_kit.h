@@ -1,0 +1,117 @@
+/* store_kit.h: what the tests of the store share: a folder that goes away, stores in it, and records by number. */
+#ifndef WEIR_STORE_KIT_H
+#define WEIR_STORE_KIT_H
+
+#include <ftw.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "arena.h"
+#include "base.h"
+#include "store.h"
+#include "testing.h"
+
+#define KIT_SIZE_MAX (UINT64_C(64) << 20)
+
+static inline int kit_remove_one(const char *path, const struct stat *status, int type, struct FTW *ftw)
+{
+    UNUSED(status);
+    UNUSED(type);
+    UNUSED(ftw);
+    return remove(path);
+}
+
+static inline void kit_remove(const char *folder)
+{
+    nftw(folder, kit_remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static inline void kit_folder(char folder[PATH_MAX])
+{
+    const char *base = getenv("TMPDIR");
+
+    snprintf(folder, PATH_MAX, "%s/weir-store-XXXXXX", base ? base : "/tmp");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+}
+
+static inline int kit_try(struct store **store, const char *folder, bool read_only, struct error *error)
+{
+    struct store_options options = {
+        .path = folder, .size_max = KIT_SIZE_MAX, .create = !read_only, .read_only = read_only};
+
+    return store_open(store, &options, NULL, error);
+}
+
+static inline struct store *kit_open(const char *folder)
+{
+    struct error error = {0};
+    struct store *store;
+    int result = kit_try(&store, folder, false, &error);
+
+    ck_assert_msg(result == WEIR_OK, "store_open: %s", error.text);
+    return store;
+}
+
+/* Keys that sort by number. */
+static inline weir_view kit_key(char buffer[24], unsigned number)
+{
+    return view_make(buffer, (size_t)snprintf(buffer, 24, "key-%08u", number));
+}
+
+static inline int kit_put(struct store *store, enum store_table table, unsigned number, weir_view value)
+{
+    struct store_ops *ops = store_ops_new(STORE_KEEPS);
+    char buffer[24];
+
+    store_ops_put(ops, table, kit_key(buffer, number), value);
+    return store_apply(store, ops);
+}
+
+static inline int kit_trim(struct store *store, enum store_table table, unsigned from, unsigned to)
+{
+    struct store_ops *ops = store_ops_new(STORE_KEEPS);
+    char first[24], last[24];
+
+    store_ops_trim(ops, table, kit_key(first, from), kit_key(last, to));
+    return store_apply(store, ops);
+}
+
+static inline bool kit_count_one(void *arg, weir_view key, weir_view value)
+{
+    UNUSED(key);
+    UNUSED(value);
+    ++*(size_t *)arg;
+    return true;
+}
+
+static inline size_t kit_count(struct store *store, enum store_table table)
+{
+    struct store_reader *reader = store_reader_new(store);
+    weir_view all = {0};
+    size_t count = 0;
+
+    ck_assert_int_eq(store_scan(reader, table, all, all, kit_count_one, &count), WEIR_OK);
+    store_reader_free(reader);
+    return count;
+}
+
+/* Result of a get; *same: and the value is this one. */
+static inline int kit_get(struct store *store, enum store_table table, weir_view key, weir_view expected,
+                          bool *same)
+{
+    struct store_reader *reader = store_reader_new(store);
+    struct arena arena;
+    weir_view value = {0};
+    int result;
+
+    arena_init(&arena, 0);
+    result = store_get(reader, table, key, &arena, &value);
+    *same = result == WEIR_OK && view_equal(value, expected);
+    arena_fini(&arena);
+    store_reader_free(reader);
+    return result;
+}
+
+#endif
