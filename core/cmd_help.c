@@ -59,13 +59,21 @@ static void topic_json(struct topic *topic, const char *sort, const char *summar
     free(options);
 }
 
+/* A section's name also in the plural, as a file has it: `routes`. */
+static bool topic_is(const char *word, const char *sort, const char *type)
+{
+    size_t length = strlen(type);
+    return !strcmp(word, type) ||
+           (!strcmp(sort, "section") && !strncmp(word, type, length) && !strcmp(word + length, "s"));
+}
+
 static void topic_visit(void *arg, const char *sort, const char *type, const char *summary, const weir_option *rows,
                         const char *where)
 {
     struct topic *topic = arg;
     UNUSED(where);
     topic_name(topic, type);
-    if (strcmp(type, topic->word))
+    if (!topic_is(topic->word, sort, type))
         return;
     if (topic->invocation->json)
         topic_json(topic, sort, summary, rows);

@@ -28,15 +28,6 @@ static const char *store_default(const char *option)
     return NULL;
 }
 
-/* path, from the folder of the file that names it. */
-static const char *path_from(struct arena *arena, const char *file, const char *path)
-{
-    const char *slash = strrchr(file, '/');
-    if (path[0] == '/' || !slash)
-        return arena_text(arena, view_of(path));
-    return arena_printf(arena, "%.*s/%s", (int)(slash - file), file, path);
-}
-
 static void search_file(struct search *search, const char *file, int depth);
 
 static void search_include(struct search *search, const struct yaml_node *include, int depth)
@@ -45,8 +36,9 @@ static void search_include(struct search *search, const struct yaml_node *includ
     bool list = include->kind == YAML_SEQUENCE;
     const struct yaml_node **items = list ? include->items : single;
     for (size_t i = 0; i < (list ? include->count : 1) && !search->store; i++) {
-        const char *file =
-            items[i]->kind == YAML_SCALAR ? path_from(search->arena, items[i]->file, items[i]->text) : NULL;
+        const char *file = items[i]->kind == YAML_SCALAR && items[i]->size
+                               ? option_path(search->arena, items[i]->file, items[i]->text)
+                               : NULL;
         if (file)
             search_file(search, file, depth + 1);
     }
@@ -64,45 +56,35 @@ static void search_file(struct search *search, const char *file, int depth)
         search_include(search, include, depth);
 }
 
-static int target_fault(struct target *target, const char *text)
-{
-    return invocation_fail(target->invocation, EXIT_CONFIG, "%s", text);
-}
-
 static int target_size(struct target *target, const struct yaml_node *size)
 {
     struct error error;
     int64_t bytes = 0;
     const char *text = size && size->kind == YAML_SCALAR ? size->text : store_default("size_max");
     if (option_parse_size(text, &bytes, &error) != WEIR_OK)
-        return invocation_fail(target->invocation, EXIT_CONFIG, "%s:%d:%d: store.size_max: %s", size->file,
-                               size->line, size->column, error.text);
+        return invocation_fail(target->invocation, EXIT_CONFIG, "%s: store.size_max: %s", target->file, error.text);
     target->size_max = (uint64_t)bytes;
     return EXIT_DONE;
 }
 
-/* The folder need not exist; what of it exists is made absolute by the system. */
-static int target_path(struct target *target, const char *path)
+static int target_section(struct target *target, const struct yaml_node *store)
 {
-    char *absolute = path ? realpath(path, NULL) : NULL;
-    target->path = absolute ? arena_text(&target->arena, view_of(absolute)) : path;
-    free(absolute);
-    return target->path ? EXIT_DONE : target_fault(target, "out of memory");
-}
-
-static int target_section(struct target *target, const struct search *search)
-{
-    const struct yaml_node *path = yaml_get(search->store, "path");
-    const char *text = store_default("path"), *from = target->file;
+    const struct yaml_node *path = yaml_get(store, "path");
     if (path && (path->kind != YAML_SCALAR || !path->size))
         return invocation_fail(target->invocation, EXIT_CONFIG, "%s:%d:%d: store.path is the path of a folder",
                                path->file, path->line, path->column);
-    if (path) {
-        text = path->text;
-        from = path->file;
-    }
-    int code = target_path(target, path_from(&target->arena, from, text));
-    return code == EXIT_DONE ? target_size(target, yaml_get(search->store, "size_max")) : code;
+    target->path =
+        option_path(&target->arena, path ? path->file : target->file, path ? path->text : store_default("path"));
+    if (!target->path)
+        return invocation_fail(target->invocation, EXIT_FAILED, "out of memory");
+    return target_size(target, yaml_get(store, "size_max"));
+}
+
+/* Faults elsewhere do not matter. But they do when what they hide may be the section, or its path. */
+static bool store_known(const struct search *search)
+{
+    const struct yaml_node *path = yaml_get(search->store, "path");
+    return !search->report.count || (search->store && !(path && path->bad));
 }
 
 int target_find(struct target *target, const struct invocation *invocation, const char *file)
@@ -110,14 +92,14 @@ int target_find(struct target *target, const struct invocation *invocation, cons
     *target = (struct target){.invocation = invocation, .file = file};
     arena_init(&target->arena, 0);
     struct search search = {.arena = &target->arena};
+    int code;
     search_file(&search, file, 0);
-    int code = EXIT_DONE;
-    /* Without a section the default would do, but not when the file that may hold it could not be read. */
-    if (!search.store && search.report.count) {
-        fwrite(search.report.text, 1, search.report.size, invocation->err);
-        code = target_fault(target, "the store could not be found by this file; `weir check FILE` says more");
+    if (store_known(&search)) {
+        code = target_section(target, search.store);
     } else {
-        code = target_section(target, &search);
+        fwrite(search.report.text, 1, search.report.size, invocation->err);
+        code = invocation_fail(invocation, EXIT_CONFIG,
+                               "%s does not say where the store is; `weir check %s` says more", file, file);
     }
     yaml_report_fini(&search.report);
     return code;
