@@ -1,12 +1,14 @@
 /* links: libmosquitto */
 /* devices.c: simulated devices: publish readings at QoS 1 over one connection, and account for every one.
  *
- * usage: devices PORT DEVICES RATE SECONDS POISON_EVERY LOG
+ * usage: devices PORT DEVICES RATE SECONDS POISON_EVERY LOG [COUNT]
  * RATE readings a second in all (0: as fast as the broker takes them), every POISON_EVERY-th is nonsense (0: none).
- * LOG gets a line "d0042 17 ok|poison" for each reading whose PUBACK came. Prints "published N poison M" at the
- * end. */
+ * LOG gets a line "d0042 17 ok|poison" for each reading whose PUBACK came. COUNT ends it earlier. Prints "published
+ * N poison M" at the end. */
+#include <limits.h>
 #include <mosquitto.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +18,12 @@
 struct reading {
     unsigned device, seq;
     int poison;
+};
+
+struct load {
+    unsigned devices, poison_every;
+    unsigned long count;
+    double rate, seconds;
 };
 
 struct fleet {
@@ -71,15 +79,15 @@ static void publish(struct fleet *fleet, struct reading reading)
     pthread_mutex_unlock(&fleet->lock);
 }
 
-static void run(struct fleet *fleet, unsigned devices, double rate, double seconds, unsigned poison_every)
+static void run(struct fleet *fleet, const struct load *load)
 {
     double start = now();
-    unsigned *seqs = calloc(devices, sizeof *seqs);
-    for (unsigned long n = 0; seqs && now() - start < seconds; n++) {
-        unsigned device = (unsigned)(n * 7919 % devices);
-        struct reading reading = {device, ++seqs[device], poison_every && n % poison_every == poison_every - 1};
-        publish(fleet, reading);
-        double ahead = rate > 0 ? start + (double)(n + 1) / rate - now() : 0;
+    unsigned *seqs = calloc(load->devices, sizeof *seqs);
+    for (unsigned long n = 0; seqs && n < load->count && now() - start < load->seconds; n++) {
+        unsigned device = (unsigned)(n * 7919 % load->devices);
+        bool poison = load->poison_every && n % load->poison_every == load->poison_every - 1;
+        publish(fleet, (struct reading){device, ++seqs[device], poison});
+        double ahead = load->rate > 0 ? start + (double)(n + 1) / load->rate - now() : 0;
         if (ahead > 0.001)
             usleep((useconds_t)(ahead * 1e6));
     }
@@ -88,8 +96,8 @@ static void run(struct fleet *fleet, unsigned devices, double rate, double secon
 
 int main(int argc, char **argv)
 {
-    if (argc != 7) {
-        fprintf(stderr, "usage: devices PORT DEVICES RATE SECONDS POISON_EVERY LOG\n");
+    if (argc != 7 && argc != 8) {
+        fprintf(stderr, "usage: devices PORT DEVICES RATE SECONDS POISON_EVERY LOG [COUNT]\n");
         return 2;
     }
     static struct fleet fleet;
@@ -107,7 +115,12 @@ int main(int argc, char **argv)
         fprintf(stderr, "devices: no broker at 127.0.0.1:%s\n", argv[1]);
         return 1;
     }
-    run(&fleet, (unsigned)atoi(argv[2]), atof(argv[3]), atof(argv[4]), (unsigned)atoi(argv[5]));
+    struct load load = {.devices = (unsigned)atoi(argv[2]),
+                        .rate = atof(argv[3]),
+                        .seconds = atof(argv[4]),
+                        .poison_every = (unsigned)atoi(argv[5]),
+                        .count = argc == 8 ? strtoul(argv[7], NULL, 10) : ULONG_MAX};
+    run(&fleet, &load);
     pthread_mutex_lock(&fleet.lock);
     while (fleet.open)
         pthread_cond_wait(&fleet.moved, &fleet.lock);
