@@ -35,8 +35,8 @@ const struct yaml_node *option_node(const struct yaml_node *mapping, const char 
 const char *option_path(struct arena *arena, const char *file, const char *path);
 
 /* Rows of the core's own tables may be a GROUP without rows: any value is taken, somebody else reads it. In any table,
- * choices of an INT are words that stand for 0, 1, ..., and choices of a URL are the schemes it may have; min and max
- * of a TEXT or SECRET count bytes, of a LIST texts. */
+ * choices of an INT are words that stand for 0, 1, ..., of a URL the schemes it may have, of a TEMPLATE names of its
+ * own beside the fields; min and max of a TEXT or SECRET count bytes, of a LIST texts. */
 
 /* Single values, as in a configuration. 0 or WEIR_INVALID with what is expected in error. */
 int option_parse_int(const char *text, int64_t *value, struct error *error);

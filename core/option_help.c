@@ -25,13 +25,16 @@ static const char *row_takes(const weir_option *row, char buffer[TAKES_MAX])
 {
     char bounds[OPTION_BOUNDS_MAX], names[120] = "";
     const char *word = row->type == WEIR_OPTION_GROUP && row->rows == NULL ? "any" : type_words[row->type];
-    const char * or = *word != '\0' ? " | " : "";
+    bool own = row->type != WEIR_OPTION_TEMPLATE; /* its names go into the text */
+    const char *before = *word != '\0' ? " | " : "";
 
-    for (size_t i = 0, used = 0; row->choices != NULL && row->choices[i] != NULL && used < sizeof(names); i++)
-        used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s", i > 0 ? " | " : "", row->choices[i]);
+    for (size_t i = 0, used = 0; own && row->choices != NULL && row->choices[i] != NULL && used < sizeof(names);
+         i++)
+        used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s%s", i > 0 ? " | " : "", row->choices[i],
+                                 row->type == WEIR_OPTION_URL ? "://" : "");
     option_bounds(row, bounds);
     snprintf(buffer, TAKES_MAX, "%s%s%s%s%s", word, bounds[0] != '\0' ? " " : "", bounds,
-             names[0] != '\0' ? or : "", names);
+             names[0] != '\0' ? before : "", names);
     return buffer;
 }
 

@@ -266,7 +266,7 @@ static void pattern_fill(const struct option_slot *slot)
     int result;
 
     if (slot->row->type == WEIR_OPTION_TEMPLATE)
-        result = template_parse(slot->node->text, slot->member, &error);
+        result = template_parse_with(slot->node->text, slot->row->choices, slot->member, &error);
     else
         result = field_parse(slot->node->text, slot->member, &error);
     if (result != WEIR_OK)
