@@ -43,8 +43,12 @@ static inline weir_view view_make(const void *data, size_t size)
 bool view_equal(weir_view a, weir_view b);
 bool view_is(weir_view a, const char *text);
 
+/* The length of the valid UTF-8 sequence (RFC 3629) at the start of at..end, 0 if there is none. */
+size_t utf8_length(const char *at, const char *end);
+
 /* CRC32C (Castagnoli, RFC 3720 appendix B.4): start with 0, feed parts in order. Uses SSE4.2 where present. */
 uint32_t crc32c(uint32_t crc, const void *data, size_t size);
+uint32_t crc32c_portable(uint32_t crc, const void *data, size_t size); /* the same, without the instruction */
 
 /* Lane of a key, as stored formats fix it: high 32 bits of crc32c(key) * lanes. */
 static inline uint32_t lane_of_key(weir_view key, uint32_t lanes)

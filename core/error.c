@@ -19,6 +19,8 @@ int error_set(struct error *error, int code, const char *format, ...)
 
 void error_prefix(struct error *error, const char *format, ...)
 {
+    if (!error)
+        return;
     struct error before = *error;
     va_list args;
     va_start(args, format);
@@ -33,8 +35,9 @@ void error_prefix(struct error *error, const char *format, ...)
 
 const char *result_name(int code)
 {
-    static const char *const names[] = {"ok",     "retry",  "rejected", "fatal",   "invalid", "missing", "out of memory",
-                                        "no room", "locked", "newer",    "damaged", "i/o error", "closed"};
+    static const char *const names[] = {"ok",      "retry",         "rejected", "fatal",  "invalid",
+                                        "missing", "out of memory", "no room",  "locked", "newer",
+                                        "damaged", "i/o error",     "closed"};
     if (code < 0 || (size_t)code >= sizeof names / sizeof names[0])
         return "unknown";
     return names[code];

@@ -1,33 +1,50 @@
 /* log.c: see log.h.
  *
- * The normal path: the message is formatted into a bounded buffer, escaped into a line, and written by one write(2), so that
- * lines of several threads (or processes) do not mix. Fails: a write that fails is dropped; a log must not stop the work. */
+ * The normal path: the message is formatted into a bounded buffer, escaped into a line, and written by one
+ * write(2), so that lines of several threads (or processes) do not mix. What one cause says too often is counted
+ * instead; the count is written with the first line of a later second, whoever writes it, or at the end.
+ *
+ * Fails: a write that fails is dropped; a log must not stop the work. */
 #include "log.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base.h"
 #include "clock.h"
 
-enum { MESSAGE_MAX = 2000, LINE_MAX_BYTES = MESSAGE_MAX * 6 + 400, CAUSES = 64, BURST = 10 };
+enum {
+    MESSAGE_MAX = 2000,
+    PART_MAX = 100,
+    LAST_MAX = 160,
+    LINE_BYTES = 6 * (MESSAGE_MAX + PART_MAX) + 200, /* an escaped byte takes at most six */
+    CAUSES = 64,
+    BURST = 10
+};
 
-/* How often one cause (who speaks, with what format) spoke in this second. Causes that share a place push each other out. */
+/* How often one cause (who speaks, with what format) spoke in this second. Causes that share a place push each
+ * other out. */
 struct cause {
     const char *format;
-    uint64_t part;
     int64_t second;
     unsigned count, held;
+    enum log_level level;
+    char part[PART_MAX];
+    char last[LAST_MAX]; /* of those held back */
 };
 
 struct log {
     pthread_mutex_t lock;
     int fd;
-    enum log_level level;
+    atomic_int level;
     bool json;
+    int64_t swept; /* the second in which held counts were written last */
     struct cause causes[CAUSES];
 };
 
@@ -43,122 +60,140 @@ struct log *log_new(int fd, enum log_level level, bool json)
     return log;
 }
 
-void log_free(struct log *log)
+void log_set(struct log *log, enum log_level level, bool json)
 {
     if (!log)
         return;
-    pthread_mutex_destroy(&log->lock);
-    free(log);
-}
-
-void log_set(struct log *log, enum log_level level, bool json)
-{
     pthread_mutex_lock(&log->lock);
     log->level = level;
     log->json = json;
     pthread_mutex_unlock(&log->lock);
 }
 
-static uint64_t part_hash(const char *part)
+/* One character that may not stand as it is; *at moves past it. */
+static size_t control_escape(char *to, const char **at, size_t length, bool json)
 {
-    uint64_t hash = UINT64_C(14695981039346656037);
-    for (; *part; part++)
-        hash = (hash ^ (unsigned char)*part) * UINT64_C(1099511628211);
-    return hash;
-}
-
-/* With the lock held. True: write it; *held: so many like it were held back before. */
-static bool log_admit(struct log *log, const char *part, const char *format, unsigned *held)
-{
-    uint64_t hash = part_hash(part);
-    struct cause *cause = &log->causes[(hash ^ ((uintptr_t)format >> 4)) % CAUSES];
-    int64_t second = clock_mono_us() / SECOND_US;
-    *held = 0;
-    if (cause->format != format || cause->part != hash)
-        *cause = (struct cause){.format = format, .part = hash, .second = second};
-    if (cause->second != second) {
-        *held = cause->held;
-        *cause = (struct cause){.format = format, .part = hash, .second = second};
+    const unsigned char *bytes = (const unsigned char *)*at;
+    size_t size = 0;
+    *at += length ? length : 1;
+    if (json) {
+        unsigned code = !length ? 0xFFFD : length == 2 ? bytes[1] : bytes[0];
+        return (size_t)snprintf(to, 7, "\\u%04x", code);
     }
-    if (cause->count++ < BURST)
-        return true;
-    cause->held++;
-    return false;
+    for (size_t i = 0; i < (length ? length : 1); i++)
+        size += (size_t)snprintf(to + size, 5, "\\x%02x", bytes[i]);
+    return size;
 }
 
-/* The length of the valid UTF-8 sequence at `at`, 0 if there is none. */
-static size_t utf8_length(const unsigned char *at)
-{
-    size_t more = at[0] < 0x80 ? 0 : at[0] >= 0xC2 && at[0] < 0xE0 ? 1 : at[0] >= 0xE0 && at[0] < 0xF0 ? 2
-                                                   : at[0] >= 0xF0 && at[0] < 0xF5                       ? 3
-                                                                                                         : 9;
-    if (more == 9)
-        return 0;
-    for (size_t i = 1; i <= more; i++) {
-        if ((at[i] & 0xC0) != 0x80)
-            return 0;
-    }
-    bool bad = (at[0] == 0xE0 && at[1] < 0xA0) || (at[0] == 0xED && at[1] > 0x9F) || (at[0] == 0xF0 && at[1] < 0x90) ||
-               (at[0] == 0xF4 && at[1] > 0x8F);
-    return bad ? 0 : more + 1;
-}
-
-/* Copies text so that it stays one line of valid UTF-8 (and, for json, of a JSON string). */
+/* Copies text so that it stays one line of valid UTF-8 that cannot drive a terminal; for json, of a JSON string. */
 static size_t text_escape(char *to, const char *text, bool json)
 {
+    const char *end = text + strlen(text);
     size_t size = 0;
-    for (const unsigned char *at = (const unsigned char *)text; *at;) {
-        size_t length = utf8_length(at);
-        if (length == 0 || *at < 0x20 || *at == 0x7F) {
-            size += (size_t)sprintf(to + size, json ? "\\u%04x" : "\\x%02x", length ? *at : json ? 0xFFFD : *at);
-            at++;
+    while (text < end) {
+        size_t length = utf8_length(text, end);
+        bool c1 = length == 2 && (unsigned char)text[0] == 0xC2 && (unsigned char)text[1] < 0xA0;
+        if (!length || c1 || (unsigned char)*text < 0x20 || *text == 0x7F) {
+            size += control_escape(to + size, &text, length, json);
             continue;
         }
-        if (json && (*at == '"' || *at == '\\'))
+        if (json && (*text == '"' || *text == '\\'))
             to[size++] = '\\';
-        memcpy(to + size, at, length);
+        memcpy(to + size, text, length);
         size += length;
-        at += length;
+        text += length;
     }
     return size;
 }
 
+/* With the lock held. */
 static void line_write(const struct log *log, enum log_level level, const char *part, const char *message)
 {
     static const char *const levels[] = {"error", "warn", "info", "debug"};
-    char line[LINE_MAX_BYTES], when[TIME_TEXT_MAX];
+    char line[LINE_BYTES], when[TIME_TEXT_MAX];
     time_format(clock_wall_us(), when);
-    memcpy(when + 23, "Z", 2); /* milliseconds are enough here */
     size_t size;
-    if (log->json)
-        size = (size_t)sprintf(line, "{\"time\":\"%s\",\"level\":\"%s\",\"part\":\"", when, levels[level]);
+    if (log->json) /* milliseconds are enough here */
+        size = (size_t)sprintf(line, "{\"time\":\"%.23sZ\",\"level\":\"%s\",\"part\":\"", when, levels[level]);
     else
-        size = (size_t)sprintf(line, "%s %-5s ", when, levels[level]);
+        size = (size_t)sprintf(line, "%.23sZ %-5s ", when, levels[level]);
     size += text_escape(line + size, part, log->json);
     size += (size_t)sprintf(line + size, log->json ? "\",\"message\":\"" : ": ");
     size += text_escape(line + size, message, log->json);
     size += (size_t)sprintf(line + size, log->json ? "\"}\n" : "\n");
-    ssize_t written = write(log->fd, line, size);
-    (void)written;
+    while (write(log->fd, line, size) < 0 && errno == EINTR)
+        continue;
+}
+
+static void cause_report(const struct log *log, struct cause *cause)
+{
+    char text[LAST_MAX + 60];
+    if (!cause->held)
+        return;
+    snprintf(text, sizeof text, "%u more like this were held back, the last: %s", cause->held, cause->last);
+    line_write(log, cause->level, cause->part, text);
+    cause->held = 0;
+}
+
+void log_free(struct log *log)
+{
+    if (!log)
+        return;
+    for (size_t i = 0; i < CAUSES; i++)
+        cause_report(log, &log->causes[i]);
+    pthread_mutex_destroy(&log->lock);
+    free(log);
+}
+
+/* Once a second: what was held back in seconds that are over. */
+static void log_sweep(struct log *log, int64_t second)
+{
+    if (log->swept == second)
+        return;
+    log->swept = second;
+    for (size_t i = 0; i < CAUSES; i++) {
+        if (log->causes[i].second != second)
+            cause_report(log, &log->causes[i]);
+    }
+}
+
+/* The place of this cause in this second; whoever had it before is reported and pushed out. */
+static struct cause *cause_get(struct log *log, const char *part, const char *format, int64_t second)
+{
+    uint32_t hash = crc32c((uint32_t)((uintptr_t)format >> 3), part, strlen(part));
+    struct cause *cause = &log->causes[hash % CAUSES];
+    if (cause->format == format && cause->second == second && strcmp(cause->part, part) == 0)
+        return cause;
+    cause_report(log, cause);
+    cause->format = format;
+    cause->second = second;
+    cause->count = 0;
+    memcpy(cause->part, part, strlen(part) + 1);
+    return cause;
+}
+
+static void cause_hold(struct cause *cause, enum log_level level, const char *message)
+{
+    cause->held++;
+    cause->level = level;
+    snprintf(cause->last, sizeof cause->last, "%.*s", LAST_MAX - 1, message);
 }
 
 void log_writev(struct log *log, enum log_level level, const char *part, const char *format, va_list args)
 {
-    if (!log || level > log->level)
+    if (!log || (int)level > atomic_load_explicit(&log->level, memory_order_relaxed))
         return;
-    char message[MESSAGE_MAX], name[100];
+    char message[MESSAGE_MAX], name[PART_MAX];
     vsnprintf(message, sizeof message, format, args);
     snprintf(name, sizeof name, "%s", part);
-    unsigned held;
     pthread_mutex_lock(&log->lock);
-    bool admitted = log_admit(log, name, format, &held);
-    if (held) {
-        char sum[80];
-        snprintf(sum, sizeof sum, "%u more lines like the next one were held back", held);
-        line_write(log, level, name, sum);
-    }
-    if (admitted)
+    int64_t second = clock_mono_us() / SECOND_US;
+    log_sweep(log, second);
+    struct cause *cause = cause_get(log, name, format, second);
+    if (cause->count++ < BURST)
         line_write(log, level, name, message);
+    else
+        cause_hold(cause, level, message);
     pthread_mutex_unlock(&log->lock);
 }
 
