@@ -75,8 +75,8 @@ size_t store_ops_bytes(const struct store_ops *ops);
 bool store_ops_empty(const struct store_ops *ops);
 
 /* Takes ops; done(arg, result) on the store thread: WEIR_OK durable; WEIR_FULL, WEIR_NOMEM nothing of it was
- * applied and the same may be submitted again later; WEIR_IO the store is poisoned. Order among submits is kept.
- * Any thread. */
+ * applied, and ops is the caller's again, to be submitted once more or freed; WEIR_IO the store is poisoned. Order
+ * among submits is kept. Any thread. */
 typedef void store_done(void *arg, int result);
 void store_submit(struct store *store, struct store_ops *ops, store_done *done, void *arg);
 /* Submits and waits; for start-up and the command line, never on a running loop. Takes ops. */

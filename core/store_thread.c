@@ -63,6 +63,8 @@ int store_apply(struct store *store, struct store_ops *ops)
     pthread_mutex_unlock(&apply.lock);
     pthread_cond_destroy(&apply.wake);
     pthread_mutex_destroy(&apply.lock);
+    if (apply.result == WEIR_FULL || apply.result == WEIR_NOMEM)
+        store_ops_free(ops);
     return apply.result;
 }
 
@@ -185,8 +187,10 @@ static void ops_answer(struct store *store, struct store_ops *ops, int result)
 
     if (result == WEIR_FULL)
         atomic_fetch_add(&store->full_refusals, 1);
+    bool again = result == WEIR_FULL || result == WEIR_NOMEM; /* then it is the caller's again */
+    if (!again)
+        store_ops_free(ops);
     done(arg, result);
-    store_ops_free(ops);
 }
 
 /* Answers in order up to the first that has to go on: a trim that was cut, or one that was begun and found no room
