@@ -10,32 +10,12 @@
 
 #include "clock.h"
 
-/* Bytes of the UTF-8 sequence at data, or 0 when it is not one (RFC 3629: no overlong forms, no surrogates). */
-static size_t utf8_length(const unsigned char *data, size_t size)
-{
-    static const uint32_t lowest[] = {0, 0, 0x80, 0x800, 0x10000};
-    if (data[0] < 0x80)
-        return 1;
-    size_t length = data[0] >= 0xf8 ? 0 : data[0] >= 0xf0 ? 4 : data[0] >= 0xe0 ? 3 : data[0] >= 0xc0 ? 2 : 0;
-    if (!length || length > size)
-        return 0;
-    uint32_t code = data[0] & (0x7fu >> length);
-    for (size_t i = 1; i < length; i++) {
-        if ((data[i] & 0xc0) != 0x80)
-            return 0;
-        code = code << 6 | (data[i] & 0x3f);
-    }
-    if (code < lowest[length] || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
-        return 0;
-    return length;
-}
-
 bool view_utf8(weir_view bytes)
 {
-    const unsigned char *data = (const unsigned char *)bytes.data;
-    for (size_t at = 0; at < bytes.size;) {
-        size_t length = utf8_length(data + at, bytes.size - at);
-        if (!length || !data[at])
+    const char *end = bytes.data + bytes.size;
+    for (const char *at = bytes.data; at < end;) {
+        size_t length = utf8_length(at, end);
+        if (!length || !*at)
             return false;
         at += length;
     }
@@ -78,7 +58,7 @@ const char *print_safe(struct arena *arena, weir_view bytes, size_t max)
         return "?";
     size_t columns = 0, at = 0;
     while (at < size) {
-        size_t length = utf8_length(data + at, bytes.size - at);
+        size_t length = utf8_length(bytes.data + at, bytes.data + bytes.size);
         char *before = to;
         columns += safe_character(data + at, length, &to);
         if (columns > max) {
@@ -155,7 +135,7 @@ static bool payload_printable(weir_view payload)
 {
     const unsigned char *data = (const unsigned char *)payload.data;
     for (size_t at = 0; at < payload.size;) {
-        size_t length = utf8_length(data + at, payload.size - at);
+        size_t length = utf8_length(payload.data + at, payload.data + payload.size);
         if (!length || (is_control(data + at, length) && data[at] != '\n' && data[at] != '\t'))
             return false;
         at += length;
