@@ -3,26 +3,6 @@
 
 #include <stdlib.h>
 
-size_t utf8_length(const char *text, const char *end)
-{
-    const unsigned char *at = (const unsigned char *)text;
-    size_t left = (size_t)(end - text);
-    if (!left)
-        return 0;
-    if (at[0] < 0x80)
-        return 1;
-    size_t length = at[0] >= 0xC2 && at[0] < 0xE0 ? 2 : (at[0] & 0xF0) == 0xE0 ? 3 : at[0] >= 0xF0 && at[0] < 0xF5 ? 4 : 0;
-    if (!length || length > left)
-        return 0;
-    for (size_t i = 1; i < length; i++) {
-        if ((at[i] & 0xC0) != 0x80)
-            return 0;
-    }
-    bool bad = (at[0] == 0xE0 && at[1] < 0xA0) || (at[0] == 0xED && at[1] > 0x9F) || (at[0] == 0xF0 && at[1] < 0x90) ||
-               (at[0] == 0xF4 && at[1] > 0x8F);
-    return bad ? 0 : length;
-}
-
 int json_path_parse(const char *text, struct json_path *path)
 {
     path->count = 0;

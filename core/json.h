@@ -41,7 +41,4 @@ bool json_check(weir_view document);
  * nothing past size. */
 size_t json_escape(weir_view text, char *buffer, size_t size);
 
-/* The length of the valid UTF-8 sequence at the start of at..end, 0 if there is none. */
-size_t utf8_length(const char *at, const char *end);
-
 #endif
