@@ -14,6 +14,7 @@
 #include "testing.h"
 
 #define KIT_SIZE_MAX (UINT64_C(64) << 20)
+#define KIT_ACKS_KEPT 800
 
 static inline int kit_remove_one(const char *path, const struct stat *status, int type, struct FTW *ftw)
 {
@@ -112,6 +113,59 @@ static inline int kit_get(struct store *store, enum store_table table, weir_view
     arena_fini(&arena);
     store_reader_free(reader);
     return result;
+}
+
+struct kit_ack {
+    int fd;
+    unsigned number;
+};
+
+static inline void kit_ack_done(void *arg, int result)
+{
+    struct kit_ack *ack = arg;
+
+    if (result != WEIR_OK || write(ack->fd, &ack->number, sizeof ack->number) != sizeof ack->number)
+        _exit(1);
+    free(ack);
+}
+
+/* Puts one number after the other, deletes those of long ago, and writes what is durable to fd, until killed. */
+static inline void kit_acks_write(const char *folder, int fd, unsigned from)
+{
+    struct store *store = kit_open(folder);
+    char buffer[24], value[3000];
+
+    for (unsigned i = from;; i++) {
+        struct kit_ack *ack = malloc(sizeof *ack);
+        struct store_ops *ops = store_ops_new(STORE_ACCEPTS);
+
+        *ack = (struct kit_ack){fd, i};
+        memset(value, (int)i, sizeof value);
+        store_ops_put(ops, TABLE_STATE, kit_key(buffer, i), view_make(value, i % sizeof value));
+        if (i % 16 == 0)
+            store_apply(store, store_ops_new(STORE_KEEPS));
+        if (i >= KIT_ACKS_KEPT) {
+            char first[24];
+
+            store_ops_trim(ops, TABLE_STATE, kit_key(first, 0), kit_key(buffer, i - KIT_ACKS_KEPT));
+        }
+        store_submit(store, ops, kit_ack_done, ack);
+    }
+}
+
+/* Of what was answered, the newest are all there. */
+static inline void kit_acks_check(struct store *store, unsigned last)
+{
+    char buffer[24], value[3000];
+    uint64_t records, damaged;
+    bool same;
+
+    ck_assert_int_eq(store_check(store, NULL, NULL, &records, &damaged), WEIR_OK);
+    for (unsigned i = last > 300 ? last - 300 : 1; i <= last; i++) {
+        memset(value, (int)i, sizeof value);
+        kit_get(store, TABLE_STATE, kit_key(buffer, i), view_make(value, i % sizeof value), &same);
+        ck_assert_msg(same, "number %u of %u is lost", i, last);
+    }
 }
 
 #endif

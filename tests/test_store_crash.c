@@ -107,44 +107,6 @@ START_TEST(test_random_changes_agree_with_a_model)
 }
 END_TEST
 
-struct ack {
-    int fd;
-    unsigned number;
-};
-
-static void ack_done(void *arg, int result)
-{
-    struct ack *ack = arg;
-
-    if (result != WEIR_OK || write(ack->fd, &ack->number, sizeof ack->number) != sizeof ack->number)
-        _exit(1);
-    free(ack);
-}
-
-/* Puts one number after the other and writes those that are durable to the pipe, until killed. */
-static void acks_write(int fd, unsigned from)
-{
-    struct store *store = kit_open(folder);
-    char buffer[24], value[3000];
-
-    for (unsigned i = from;; i++) {
-        struct ack *ack = malloc(sizeof *ack);
-        struct store_ops *ops = store_ops_new(STORE_ACCEPTS);
-
-        *ack = (struct ack){fd, i};
-        memset(value, (int)i, sizeof value);
-        store_ops_put(ops, TABLE_STATE, kit_key(buffer, i), view_make(value, i % sizeof value));
-        if (i % 16 == 0)
-            store_apply(store, store_ops_new(STORE_KEEPS));
-        if (i >= 400) {
-            char first[24];
-
-            store_ops_trim(ops, TABLE_STATE, kit_key(first, 0), kit_key(buffer, i - 400));
-        }
-        store_submit(store, ops, ack_done, ack);
-    }
-}
-
 /* Kills after `wanted` answers; returns the last number that was answered. */
 static unsigned acks_until_kill(unsigned from, unsigned wanted)
 {
@@ -156,7 +118,7 @@ static unsigned acks_until_kill(unsigned from, unsigned wanted)
     pid = fork();
     if (pid == 0) {
         close(fds[0]);
-        acks_write(fds[1], from);
+        kit_acks_write(folder, fds[1], from);
         _exit(1);
     }
     close(fds[1]);
@@ -180,20 +142,10 @@ START_TEST(test_nothing_acknowledged_is_lost_by_kills)
     random_init(&random, 7);
     for (int kill_count = 0; kill_count < 25; kill_count++) {
         struct store *store;
-        char buffer[24], value[3000];
-        uint64_t records, damaged;
-        bool same;
 
         last = acks_until_kill(last + 1, 1 + (unsigned)random_below(&random, 300));
         store = kit_open(folder);
-        ck_assert_int_eq(store_check(store, NULL, NULL, &records, &damaged), WEIR_OK);
-        for (unsigned i = last > 300 ? last - 300 : 1; i <= last; i++) {
-            memset(value, (int)i, sizeof value);
-            ck_assert_msg(kit_get(store, TABLE_STATE, kit_key(buffer, i), view_make(value, i % sizeof value),
-                                  &same) == WEIR_OK &&
-                              same,
-                          "number %u of %u is lost", i, last);
-        }
+        kit_acks_check(store, last);
         store_close(store);
     }
 }
