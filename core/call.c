@@ -364,7 +364,7 @@ static void slot_of_batch(const struct batch *batch, struct slot *slot)
 void batch_call(struct batch *batch, size_t worker)
 {
     struct engine *engine = batch->flow->engine;
-    size_t self = worker == SIZE_MAX ? engine->config->workers : worker;
+    size_t self = worker == SIZE_MAX ? (size_t)engine->config->workers : worker;
     struct call call = {.out = {&call_api}, .batch = batch, .engine = engine};
     call.reader = worker == SIZE_MAX ? engine->reader : engine->readers[worker];
     if (engine->slots) {

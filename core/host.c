@@ -328,7 +328,8 @@ int instance_init(struct instance *instance, struct engine *engine, const struct
         return error_set(error, WEIR_NOMEM, "%s: out of memory", instance->part);
     if (!kind->rows)
         return WEIR_OK;
-    struct option_target target = {kind->rows, instance->state, &engine->config->arena, kind->skip};
+    struct option_target target = {
+        .rows = kind->rows, .state = instance->state, .arena = &engine->config->arena, .skip = kind->skip};
     struct yaml_report report = {0};
     int result = option_fill(&target, kind->node, &report);
     if (result != WEIR_OK)

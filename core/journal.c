@@ -10,6 +10,8 @@
 #include "journal_fetch.h"
 #include "keys.h"
 
+enum { RECENT_MAX = 512 }; /* chunks kept in memory for routes that are a little behind */
+
 int journal_new(struct source *source, struct journal **made)
 {
     struct journal *journal = calloc(1, sizeof *journal);
@@ -29,7 +31,8 @@ static void recent_drop(struct journal *journal)
 {
     struct journal_chunk *chunk = LIST_FIRST(&journal->recent, struct journal_chunk, node);
     list_remove(&chunk->node);
-    journal->recent_bytes -= chunk->size;
+    journal->recent_bytes -= chunk->block.bytes;
+    journal->recent_count--;
     block_drop(&chunk->block);
 }
 
@@ -274,6 +277,13 @@ bool chunk_give(struct journal *journal, size_t place, struct journal_chunk *chu
 
 static void deliver_recent(struct journal *journal, size_t place)
 {
+    struct journal_chunk *newest = CONTAINER_OF(journal->recent.prev, struct journal_chunk, node);
+    if (list_empty(&journal->recent) || newest->last <= journal->feed.routes[place].cursor)
+        return;
+    if (newest->first <= journal->feed.routes[place].cursor + 1) { /* the usual case: only the newest is missing */
+        chunk_give(journal, place, newest);
+        return;
+    }
     LIST_EACH(chunk, &journal->recent, struct journal_chunk, node)
     {
         block_hold(&chunk->block);
@@ -292,7 +302,7 @@ static void recent_trim(struct journal *journal)
     size_t bound = (size_t)journal->source->instance.engine->config->memory / 16;
     while (!list_empty(&journal->recent)) {
         struct journal_chunk *oldest = LIST_FIRST(&journal->recent, struct journal_chunk, node);
-        if (oldest->last > given && journal->recent_bytes <= bound)
+        if (oldest->last > given && journal->recent_bytes <= bound && journal->recent_count <= RECENT_MAX)
             break;
         recent_drop(journal);
     }
@@ -317,7 +327,8 @@ void journal_deliver(struct journal *journal)
 void journal_keep_recent(struct journal *journal, struct journal_chunk *chunk)
 {
     list_append(&journal->recent, &chunk->node);
-    journal->recent_bytes += chunk->size;
+    journal->recent_bytes += chunk->block.bytes;
+    journal->recent_count++;
 }
 
 void journal_durable(struct journal_chunk *chunk)

@@ -36,7 +36,7 @@ struct journal {
     struct feed feed;
     uint64_t next, trimmed;
     struct list recent; /* durable chunks in memory, ascending */
-    size_t recent_bytes, waiting_bytes;
+    size_t recent_bytes, recent_count, waiting_bytes;
     struct store_reader *reader;
     bool fetching;
     uint64_t held_bytes; /* about: appended and not yet trimmed */

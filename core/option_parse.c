@@ -12,14 +12,14 @@ struct unit {
     int64_t factor;
 };
 
-/* Largest first, for writing. Sizes are written in powers of two if they are whole there. */
+/* Largest first, for writing. */
 static const struct unit size_units[] = {{"TiB", INT64_C(1) << 40},
-                                         {"GiB", INT64_C(1) << 30},
-                                         {"MiB", INT64_C(1) << 20},
-                                         {"KiB", INT64_C(1) << 10},
                                          {"TB", INT64_C(1000000000000)},
+                                         {"GiB", INT64_C(1) << 30},
                                          {"GB", INT64_C(1000000000)},
+                                         {"MiB", INT64_C(1) << 20},
                                          {"MB", INT64_C(1000000)},
+                                         {"KiB", INT64_C(1) << 10},
                                          {"kB", INT64_C(1000)},
                                          {"KB", INT64_C(1000)},
                                          {"B", 1},

@@ -114,7 +114,9 @@ static bool want_changed(const struct source *source, size_t events, size_t byte
     bool less = events < source->told_events || bytes < source->told_bytes;
     bool none = source->told_events == 0 || source->told_bytes == 0;
     bool more = events / 2 > source->told_events || bytes / 2 > source->told_bytes;
-    return less || more || (none && events && bytes);
+    /* All that it emitted is completed: said again, whatever the plug-in makes of its bytes. */
+    bool recovered = source->emitted && events >= source->said_events && bytes >= source->said_bytes;
+    return less || more || recovered || (none && events && bytes);
 }
 
 void source_account(struct source *source)
@@ -136,8 +138,9 @@ void source_account(struct source *source)
         events = bytes = 0;
     if (!want_changed(source, events, bytes))
         return;
-    source->told_events = events;
-    source->told_bytes = bytes;
+    source->told_events = source->said_events = events;
+    source->told_bytes = source->said_bytes = bytes;
+    source->emitted = false;
     source->ops->want(source->instance.state, events, bytes);
 }
 
@@ -170,6 +173,7 @@ int source_emit(const weir_host *host, weir_shard *handle, weir_emit *emit)
     if (emit->count > source->told_events)
         instance_log(&source->instance, LOG_DEBUG, "the plug-in emitted %zu events, %zu were wanted", emit->count,
                      source->told_events);
+    source->emitted = true;
     source->told_events -= size_min(source->told_events, emit->count);
     source->told_bytes -= size_min(source->told_bytes, bytes);
     metric_add(source->bytes, (int64_t)bytes);

@@ -38,7 +38,9 @@ struct source {
     struct list shards;
     struct journal *journal; /* NULL: it replays */
     bool replays, ended, dirty;
-    size_t told_events, told_bytes; /* what is left of the last want */
+    bool emitted;                   /* since the last want */
+    size_t said_events, said_bytes; /* the last want */
+    size_t told_events, told_bytes; /* what is left of it */
     struct metric *accepted, *refused, *bytes;
 };
 

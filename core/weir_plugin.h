@@ -167,7 +167,8 @@ struct weir_source_ops {
     uint32_t reserved;
     int (*init)(void *state, const weir_host *host);
     int (*start)(void *state);
-    /* May emit at most so many more events and bytes from now on; replaces what was said before; 0: stop reading.
+    /* May emit at most so many more events and bytes (of payload, key, subject and id) from now on; replaces what
+     * was said before; 0: stop reading.
      */
     void (*want)(void *state, size_t events, size_t bytes);
     /* first and last as emit numbered them; contiguous and ascending in a shard. */

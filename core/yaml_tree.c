@@ -49,27 +49,18 @@ static void loader_fault(struct loader *loader, yaml_mark_t mark, const char *wh
     yaml_fault(loader->report, &at, "%s", what);
 }
 
-/* Length of the well-formed character at `at` that YAML allows, or 0. */
-static size_t character_length(const unsigned char *at, size_t left)
+/* Length of the character at `at` if YAML allows it, or 0. */
+static size_t character_length(const char *at, const char *end)
 {
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t n = at[0] < 0x80             ? 1
-               : (at[0] & 0xe0) == 0xc0 ? 2
-               : (at[0] & 0xf0) == 0xe0 ? 3
-               : (at[0] & 0xf8) == 0xf0 ? 4
-                                        : 0;
-    uint32_t c = n == 1 ? at[0] : at[0] & (0xffu >> (n + 1));
+    const unsigned char *c = (const unsigned char *)at;
+    size_t n = utf8_length(at, end);
 
-    if (n == 0 || n > left)
+    if (n == 1 && ((c[0] < 0x20 && c[0] != '\t' && c[0] != '\n' && c[0] != '\r') || c[0] == 0x7f))
         return 0;
-    for (size_t i = 1; i < n; i++) {
-        if ((at[i] & 0xc0) != 0x80)
-            return 0;
-        c = c << 6 | (at[i] & 0x3f);
-    }
-    if (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000) || c == 0xfeff || c == 0xfffe || c == 0xffff)
+    if (n == 2 && c[0] == 0xc2 && c[1] < 0xa0 && c[1] != 0x85)
         return 0;
-    if ((c < 0x20 && c != '\t' && c != '\n' && c != '\r') || (c >= 0x7f && c < 0xa0 && c != 0x85))
+    /* A byte order mark, and the two that are no characters. */
+    if (n == 3 && (memcmp(at, "\xef\xbb\xbf", 3) == 0 || (c[0] == 0xef && c[1] == 0xbf && c[2] >= 0xbe)))
         return 0;
     return n;
 }
@@ -79,7 +70,7 @@ static bool text_check(struct loader *loader, const char *text, size_t size)
     size_t line = 0, column = 0, n;
 
     for (size_t i = 0; i < size; i += n) {
-        n = character_length((const unsigned char *)text + i, size - i);
+        n = character_length(text + i, text + size);
         if (n == 0) {
             struct yaml_node at = place(loader, line, column);
 

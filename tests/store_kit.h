@@ -4,6 +4,7 @@
 
 #include <ftw.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -113,6 +114,47 @@ static inline int kit_get(struct store *store, enum store_table table, weir_view
     arena_fini(&arena);
     store_reader_free(reader);
     return result;
+}
+
+/* A done that holds the store thread until the test lets it go, so that submits gather behind it. */
+struct kit_gate {
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    bool entered, open;
+};
+
+#define KIT_GATE                                                                                                   \
+    {                                                                                                              \
+        .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER                                        \
+    }
+
+static inline void kit_gate_hold(void *arg, int result)
+{
+    struct kit_gate *gate = arg;
+
+    ck_assert_int_eq(result, WEIR_OK);
+    pthread_mutex_lock(&gate->lock);
+    gate->entered = true;
+    pthread_cond_broadcast(&gate->wake);
+    while (!gate->open)
+        pthread_cond_wait(&gate->wake, &gate->lock);
+    pthread_mutex_unlock(&gate->lock);
+}
+
+static inline void kit_gate_wait(struct kit_gate *gate)
+{
+    pthread_mutex_lock(&gate->lock);
+    while (!gate->entered)
+        pthread_cond_wait(&gate->wake, &gate->lock);
+    pthread_mutex_unlock(&gate->lock);
+}
+
+static inline void kit_gate_open(struct kit_gate *gate)
+{
+    pthread_mutex_lock(&gate->lock);
+    gate->open = true;
+    pthread_cond_broadcast(&gate->wake);
+    pthread_mutex_unlock(&gate->lock);
 }
 
 struct kit_ack {

@@ -57,85 +57,53 @@ START_TEST(test_a_borrowed_value_is_read_at_commit)
 }
 END_TEST
 
-/* A done that holds the store thread until the test lets it go, so that submits gather behind it. */
-struct gate {
-    pthread_mutex_t lock;
-    pthread_cond_t wake;
-    bool entered, open;
+struct noted {
     unsigned order[200];
     size_t answered;
 };
 
 struct number {
-    struct gate *gate;
+    struct noted *noted;
     unsigned value;
 };
 
-static void gate_hold(void *arg, int result)
-{
-    struct gate *gate = arg;
-
-    ck_assert_int_eq(result, WEIR_OK);
-    pthread_mutex_lock(&gate->lock);
-    gate->entered = true;
-    pthread_cond_broadcast(&gate->wake);
-    while (!gate->open)
-        pthread_cond_wait(&gate->wake, &gate->lock);
-    pthread_mutex_unlock(&gate->lock);
-}
-
-static void gate_note(void *arg, int result)
+static void number_note(void *arg, int result)
 {
     struct number *number = arg;
 
     ck_assert_int_eq(result, WEIR_OK);
-    number->gate->order[number->gate->answered++] = number->value;
-}
-
-static void gate_wait(struct gate *gate)
-{
-    pthread_mutex_lock(&gate->lock);
-    while (!gate->entered)
-        pthread_cond_wait(&gate->wake, &gate->lock);
-    pthread_mutex_unlock(&gate->lock);
-}
-
-static void gate_open(struct gate *gate)
-{
-    pthread_mutex_lock(&gate->lock);
-    gate->open = true;
-    pthread_cond_broadcast(&gate->wake);
-    pthread_mutex_unlock(&gate->lock);
+    number->noted->order[number->noted->answered++] = number->value;
 }
 
 START_TEST(test_what_waits_is_committed_together_and_answered_in_order)
 {
     struct store *store = kit_open(folder);
-    struct gate gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
+    struct kit_gate gate = KIT_GATE;
+    struct noted noted = {.answered = 0};
     struct number numbers[200];
     struct store_status status;
     char buffer[24];
 
-    store_submit(store, store_ops_new(STORE_KEEPS), gate_hold, &gate);
-    gate_wait(&gate);
+    store_submit(store, store_ops_new(STORE_KEEPS), kit_gate_hold, &gate);
+    kit_gate_wait(&gate);
     store_status(store, &status);
     ck_assert_uint_eq(status.commits, 1);
     for (unsigned i = 0; i < 200; i++) {
         struct store_ops *ops = store_ops_new(i % 2 ? STORE_KEEPS : STORE_ACCEPTS);
 
-        numbers[i] = (struct number){&gate, i};
+        numbers[i] = (struct number){&noted, i};
         store_ops_put(ops, TABLE_STATE, kit_key(buffer, i), view_of("v"));
-        store_submit(store, ops, gate_note, &numbers[i]);
+        store_submit(store, ops, number_note, &numbers[i]);
     }
-    gate_open(&gate);
+    kit_gate_open(&gate);
     ck_assert_int_eq(store_apply(store, store_ops_new(STORE_KEEPS)), WEIR_OK);
     store_status(store, &status);
     ck_assert_uint_le(status.commits, 3);
     ck_assert_uint_eq(status.submits, 202);
     ck_assert_uint_eq(status.records[TABLE_STATE], 200);
-    ck_assert_uint_eq(gate.answered, 200);
+    ck_assert_uint_eq(noted.answered, 200);
     for (unsigned i = 0; i < 200; i++)
-        ck_assert_uint_eq(gate.order[i], i);
+        ck_assert_uint_eq(noted.order[i], i);
     store_close(store);
 }
 END_TEST
@@ -143,19 +111,19 @@ END_TEST
 START_TEST(test_close_waits_for_what_was_submitted)
 {
     struct store *store = kit_open(folder);
-    struct gate gate = {.open = true};
+    struct noted noted = {.answered = 0};
     struct number numbers[50];
     char buffer[24];
 
     for (unsigned i = 0; i < 50; i++) {
         struct store_ops *ops = store_ops_new(STORE_KEEPS);
 
-        numbers[i] = (struct number){&gate, i};
+        numbers[i] = (struct number){&noted, i};
         store_ops_put(ops, TABLE_STATE, kit_key(buffer, i), view_of("v"));
-        store_submit(store, ops, gate_note, &numbers[i]);
+        store_submit(store, ops, number_note, &numbers[i]);
     }
     store_close(store);
-    ck_assert_uint_eq(gate.answered, 50);
+    ck_assert_uint_eq(noted.answered, 50);
     store = kit_open(folder);
     ck_assert_uint_eq(kit_count(store, TABLE_STATE), 50);
     store_close(store);
@@ -178,17 +146,17 @@ START_TEST(test_a_long_trim_is_cut_and_nothing_overtakes_it)
     struct store_ops *trim = store_ops_new(STORE_KEEPS), *after = store_ops_new(STORE_KEEPS);
     struct store_status before, status;
     char first[24], last[24];
-    struct gate gate = {.open = true};
-    struct number number = {&gate, 7};
+    struct noted noted = {.answered = 0};
+    struct number number = {&noted, 7};
 
     numbers_fill(store, 7000);
     store_status(store, &before);
     store_ops_trim(trim, TABLE_STATE, kit_key(first, 100), kit_key(last, 6899));
-    store_submit(store, trim, gate_note, &number);
+    store_submit(store, trim, number_note, &number);
     store_ops_put(after, TABLE_STATE, kit_key(first, 5000), view_of("new"));
     ck_assert_int_eq(store_apply(store, after), WEIR_OK);
     store_status(store, &status);
-    ck_assert_uint_eq(gate.answered, 1);
+    ck_assert_uint_eq(noted.answered, 1);
     ck_assert_uint_eq(status.records[TABLE_STATE], 201);
     ck_assert_uint_ge(status.commits - before.commits, 6800 / STORE_TRIM_MAX + 1);
     ck_assert_uint_lt(status.bytes_used, before.bytes_used);
