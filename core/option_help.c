@@ -20,13 +20,22 @@ static const char *const type_words[] = {"text",  "secret", "path",     "url",  
 static const char *const type_names[] = {"text", "secret", "path",  "url",  "bool",     "int",   "size", "duration",
                                          "rate", "choice", "range", "list", "template", "field", "group"};
 
+static const char *row_word(const weir_option *row)
+{
+    if (row->type == WEIR_OPTION_GROUP && row->rows == NULL)
+        return "any";
+    if (row->type == WEIR_OPTION_GROUP && (row->flags & WEIR_OPTION_TRUE_OK) != 0)
+        return "true | false | group";
+    return type_words[row->type];
+}
+
 /* "duration 1s..1d", "5 | 3.1.1", "int 1..100 | forever" */
 static const char *row_takes(const weir_option *row, char buffer[TAKES_MAX])
 {
     char bounds[OPTION_BOUNDS_MAX], names[120] = "";
-    const char *word = row->type == WEIR_OPTION_GROUP && row->rows == NULL ? "any" : type_words[row->type];
-    bool own = row->type != WEIR_OPTION_TEMPLATE; /* its names go into the text */
+    const char *word = row_word(row);
     const char *before = *word != '\0' ? " | " : "";
+    bool own = row->type != WEIR_OPTION_TEMPLATE; /* its names go into the text */
 
     for (size_t i = 0, used = 0; own && row->choices != NULL && row->choices[i] != NULL && used < sizeof(names);
          i++)
