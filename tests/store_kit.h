@@ -2,11 +2,13 @@
 #ifndef WEIR_STORE_KIT_H
 #define WEIR_STORE_KIT_H
 
+#include <fcntl.h>
 #include <ftw.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "arena.h"
@@ -114,6 +116,47 @@ static inline int kit_get(struct store *store, enum store_table table, weir_view
     arena_fini(&arena);
     store_reader_free(reader);
     return result;
+}
+
+/* The bytes of a closed store's data.mdb. */
+struct kit_image {
+    char *bytes;
+    size_t size;
+};
+
+static inline void kit_data_path(const char *folder, char path[2 * PATH_MAX])
+{
+    snprintf(path, 2 * PATH_MAX, "%s/data.mdb", folder);
+}
+
+static inline struct kit_image kit_image_load(const char *folder)
+{
+    char path[2 * PATH_MAX];
+    struct kit_image image;
+    struct stat status;
+    int fd;
+
+    kit_data_path(folder, path);
+    fd = open(path, O_RDONLY);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(fstat(fd, &status), 0);
+    image.size = (size_t)status.st_size;
+    image.bytes = malloc(image.size);
+    ck_assert_int_eq(read(fd, image.bytes, image.size), (ssize_t)image.size);
+    close(fd);
+    return image;
+}
+
+static inline void kit_image_save(const char *folder, const struct kit_image *image)
+{
+    char path[2 * PATH_MAX];
+    int fd;
+
+    kit_data_path(folder, path);
+    fd = open(path, O_WRONLY | O_TRUNC);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(write(fd, image->bytes, image->size), (ssize_t)image->size);
+    close(fd);
 }
 
 /* A done that holds the store thread until the test lets it go, so that submits gather behind it. */

@@ -1,7 +1,5 @@
 /* test_store_damage.c: a saved store is damaged in every way, and opened. Each record is then served as it was, or
  * said to be damaged, or the store is refused in words; never wrong, and the caller never crashes. */
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "journal_block.h"
@@ -75,46 +73,6 @@ static void store_make(void)
     records_put(store, 2, RECORDS, 3);
     records_put(store, 9, 31, 1);
     store_close(store);
-}
-
-struct image {
-    char *bytes;
-    size_t size;
-};
-
-static void data_path(char path[2 * PATH_MAX])
-{
-    snprintf(path, 2 * PATH_MAX, "%s/data.mdb", folder);
-}
-
-static struct image image_load(void)
-{
-    char path[2 * PATH_MAX];
-    struct image image;
-    struct stat status;
-    int fd;
-
-    data_path(path);
-    fd = open(path, O_RDONLY);
-    ck_assert_int_ge(fd, 0);
-    ck_assert_int_eq(fstat(fd, &status), 0);
-    image.size = (size_t)status.st_size;
-    image.bytes = malloc(image.size);
-    ck_assert_int_eq(read(fd, image.bytes, image.size), (ssize_t)image.size);
-    close(fd);
-    return image;
-}
-
-static void image_save(const struct image *image)
-{
-    char path[2 * PATH_MAX];
-    int fd;
-
-    data_path(path);
-    fd = open(path, O_WRONLY | O_TRUNC);
-    ck_assert_int_ge(fd, 0);
-    ck_assert_int_eq(write(fd, image->bytes, image->size), (ssize_t)image->size);
-    close(fd);
 }
 
 enum outcome { SERVED = 10, QUARANTINED, REFUSED, WRONG };
@@ -218,10 +176,10 @@ START_TEST(test_flipped_bits_are_never_served)
 {
     size_t outcomes[WRONG + 1] = {0};
     struct random random;
-    struct image image;
+    struct kit_image image;
 
     store_make();
-    image = image_load();
+    image = kit_image_load(folder);
     random_init(&random, 4711);
     for (int i = 0; i < 500; i++) {
         /* Headers of pages and ends of pages, where the structure lies, more often than the rest. */
@@ -232,7 +190,7 @@ START_TEST(test_flipped_bits_are_never_served)
         else if (i % 3 == 1)
             at = at % (4 * PAGE);
         image.bytes[at] ^= (char)(1 << i % 8);
-        image_save(&image);
+        kit_image_save(folder, &image);
         outcomes[judge_apart("bit", at)]++;
         image.bytes[at] ^= (char)(1 << i % 8);
     }
@@ -246,15 +204,15 @@ END_TEST
 
 START_TEST(test_zeroed_pages_are_never_served)
 {
-    struct image image;
+    struct kit_image image;
     char page[PAGE];
 
     store_make();
-    image = image_load();
+    image = kit_image_load(folder);
     for (size_t at = 0; at + PAGE <= image.size; at += PAGE) {
         memcpy(page, image.bytes + at, PAGE);
         memset(image.bytes + at, 0, PAGE);
-        image_save(&image);
+        kit_image_save(folder, &image);
         judge_apart("zeroed page", at);
         memcpy(image.bytes + at, page, PAGE);
     }
@@ -264,13 +222,13 @@ END_TEST
 
 START_TEST(test_a_cut_file_is_never_served)
 {
-    struct image image, cut;
+    struct kit_image image, cut;
 
     store_make();
-    image = image_load();
+    image = kit_image_load(folder);
     for (size_t size = 1; size < image.size; size += size < PAGE * 3 ? 700 : 3 * PAGE + 333) {
-        cut = (struct image){image.bytes, size};
-        image_save(&cut);
+        cut = (struct kit_image){image.bytes, size};
+        kit_image_save(folder, &cut);
         judge_apart("cut", size);
     }
     free(image.bytes);
@@ -289,16 +247,16 @@ static void refused_with(const char *words)
 
 START_TEST(test_meta_pages_are_judged)
 {
-    struct image image;
+    struct kit_image image;
     char page[PAGE];
     uint64_t txn;
 
     store_make();
-    image = image_load();
+    image = kit_image_load(folder);
     memcpy(page, image.bytes, PAGE);
     memcpy(image.bytes, image.bytes + PAGE, PAGE);
     memcpy(image.bytes + PAGE, page, PAGE);
-    image_save(&image);
+    kit_image_save(folder, &image);
     refused_with("meta pages do not follow each other");
     memcpy(image.bytes + PAGE, image.bytes, PAGE);
     memcpy(image.bytes, page, PAGE);
@@ -310,141 +268,22 @@ START_TEST(test_meta_pages_are_judged)
     else
         txn = txn + 1;
     memcpy(image.bytes + (txn % 2) * PAGE + 16 + 128, &txn, sizeof txn);
-    image_save(&image);
+    kit_image_save(folder, &image);
     refused_with("is not of the transaction");
     free(image.bytes);
 }
 END_TEST
 
-/* One store with a known record among others, whose value is damaged on disk. */
-static void value_damage(size_t size)
-{
-    struct store *store = kit_open(folder);
-    struct image image;
-    char value[9000];
-
-    for (unsigned i = 1; i < 10; i++) {
-        memset(value, (int)i, sizeof value);
-        ck_assert_int_eq(kit_put(store, TABLE_DEAD, i, view_make(value, size)), WEIR_OK);
-    }
-    store_close(store);
-    image = image_load();
-    memset(value, 5, sizeof value);
-    /* Older versions of its page hold it too. */
-    for (char *at = image.bytes; (at = memmem(at, (size_t)(image.bytes + image.size - at), value, size)); at++)
-        at[size / 2] ^= 0x20;
-    image_save(&image);
-    free(image.bytes);
-}
-
-static void damage_counted(struct store *store, uint64_t damaged, uint64_t quarantined)
-{
-    struct store_status status;
-
-    store_status(store, &status);
-    ck_assert_uint_eq(status.damaged, damaged);
-    ck_assert_uint_eq(status.records[TABLE_QUARANTINE], quarantined);
-}
-
-START_TEST(test_a_damaged_record_goes_to_quarantine_and_its_neighbours_are_served)
-{
-    size_t sizes[] = {200, 9000}, size = sizes[_i];
-    struct store *store;
-    char buffer[24], value[9000];
-    bool same;
-
-    value_damage(size);
-    store = kit_open(folder);
-    ck_assert_int_eq(kit_get(store, TABLE_DEAD, kit_key(buffer, 5), view_of(""), &same), WEIR_DAMAGED);
-    ck_assert_int_eq(kit_get(store, TABLE_DEAD, kit_key(buffer, 5), view_of(""), &same), WEIR_DAMAGED);
-    damage_counted(store, 1, 0);
-    ck_assert_uint_eq(kit_count(store, TABLE_DEAD), 8);
-    memset(value, 4, sizeof value);
-    ck_assert_int_eq(kit_get(store, TABLE_DEAD, kit_key(buffer, 4), view_make(value, size), &same), WEIR_OK);
-    ck_assert(same);
-    ck_assert_int_eq(kit_put(store, TABLE_NOTE, 1, view_of("any write")), WEIR_OK);
-    damage_counted(store, 1, 1);
-    store_close(store);
-    store = kit_open(folder);
-    ck_assert_int_eq(kit_get(store, TABLE_DEAD, kit_key(buffer, 5), view_of(""), &same), WEIR_DAMAGED);
-    damage_counted(store, 0, 1);
-    ck_assert_int_eq(kit_put(store, TABLE_DEAD, 5, view_of("new")), WEIR_OK);
-    ck_assert_int_eq(kit_get(store, TABLE_DEAD, kit_key(buffer, 5), view_of("new"), &same), WEIR_OK);
-    ck_assert(same);
-    store_close(store);
-}
-END_TEST
-
-struct found {
-    size_t count;
-    enum store_table table;
-    char what[200];
-};
-
-static void found_note(void *arg, enum store_table table, weir_view key, const char *what)
-{
-    struct found *found = arg;
-
-    UNUSED(key);
-    found->count++;
-    found->table = table;
-    snprintf(found->what, sizeof found->what, "%s", what);
-}
-
-START_TEST(test_a_check_reads_everything_and_changes_nothing)
-{
-    struct error error = {0};
-    struct found found = {.count = 0};
-    uint64_t records, damaged;
-    struct store *store;
-
-    value_damage(9000);
-    ck_assert_int_eq(kit_try(&store, folder, true, &error), WEIR_OK);
-    ck_assert_int_eq(store_check(store, found_note, &found, &records, &damaged), WEIR_DAMAGED);
-    ck_assert_uint_eq(records, 9 + 2);
-    ck_assert_uint_eq(damaged, 1);
-    ck_assert_uint_eq(found.count, 1);
-    ck_assert_int_eq(found.table, TABLE_DEAD);
-    ck_assert_ptr_nonnull(strstr(found.what, "checksum"));
-    damage_counted(store, 0, 0);
-    store_close(store);
-}
-END_TEST
-
-START_TEST(test_a_check_looks_into_journal_blocks)
-{
-    struct found found = {.count = 0};
-    struct store *store = kit_open(folder);
-    struct store_ops *ops = store_ops_new(STORE_ACCEPTS);
-    weir_event events[3] = {
-        {.payload = view_of("one")}, {.payload = view_of("two")}, {.payload = view_of("three")}};
-    char block[1000], buffer[24];
-    size_t size = journal_block_write(block, 8, events, 3, NULL, NULL);
-    uint64_t records, damaged;
-
-    block[size - 3] ^= 1;
-    store_ops_put(ops, TABLE_JOURNAL, record_key(TABLE_JOURNAL, 8, buffer), view_make(block, size));
-    block[size - 3] ^= 1;
-    store_ops_put(ops, TABLE_JOURNAL, record_key(TABLE_JOURNAL, 11, buffer), view_make(block, size));
-    ck_assert_int_eq(store_apply(store, ops), WEIR_OK);
-    ck_assert_int_eq(store_check(store, found_note, &found, &records, &damaged), WEIR_DAMAGED);
-    ck_assert_uint_eq(damaged, 2);
-    ck_assert_int_eq(found.table, TABLE_JOURNAL);
-    ck_assert_ptr_nonnull(strstr(found.what, "not the one its key names"));
-    store_close(store);
-}
-END_TEST
-
 START_TEST(test_what_is_no_store_is_refused)
 {
-    struct image image = {malloc(100000), 100000};
+    struct kit_image image = {malloc(100000), 100000};
 
     store_close(kit_open(folder));
     memset(image.bytes, 'x', image.size);
-    image_save(&image);
+    kit_image_save(folder, &image);
     refused_with("does not begin like");
     image.size = 100;
-    image_save(&image);
+    kit_image_save(folder, &image);
     refused_with("cut off");
     free(image.bytes);
 }
@@ -461,9 +300,6 @@ static Suite *suite(void)
     tcase_add_test(c, test_zeroed_pages_are_never_served);
     tcase_add_test(c, test_a_cut_file_is_never_served);
     tcase_add_test(c, test_meta_pages_are_judged);
-    tcase_add_loop_test(c, test_a_damaged_record_goes_to_quarantine_and_its_neighbours_are_served, 0, 2);
-    tcase_add_test(c, test_a_check_reads_everything_and_changes_nothing);
-    tcase_add_test(c, test_a_check_looks_into_journal_blocks);
     tcase_add_test(c, test_what_is_no_store_is_refused);
     suite_add_tcase(s, c);
     return s;

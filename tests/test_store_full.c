@@ -188,7 +188,7 @@ START_TEST(test_after_a_refusal_no_later_event_of_the_group_overtakes)
     store_submit(store, small, answer, &answers);
     store_submit(store, keeps, answer, &answers);
     kit_gate_open(&gate);
-    ck_assert_int_eq(store_apply(store, block_ops(STORE_ACCEPTS, 4)), WEIR_OK);
+    ck_assert_int_eq(store_apply(store, block_ops(STORE_KEEPS, 4)), WEIR_OK);
     ck_assert_uint_eq(answers.count, 3);
     ck_assert_int_eq(answers.results[0], WEIR_FULL);
     ck_assert_int_eq(answers.results[1], WEIR_FULL);
