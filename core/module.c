@@ -152,15 +152,18 @@ static const weir_module_info *info_open(const char *path, struct error *error)
 int module_open(const char *path, struct module **module, struct error *error)
 {
     const weir_module_info *info;
+    struct error unheard;
     struct module *m;
     int result;
 
     *module = NULL;
+    if (error == NULL)
+        error = &unheard;
     errno = 0;
     info = info_open(path, error);
     if (info == NULL) {
         error_prefix(error, "%s", path);
-        return error != NULL ? error->code : WEIR_INVALID;
+        return error->code;
     }
     m = calloc(1, sizeof(*m));
     if (m == NULL || (m->path = strdup(path)) == NULL) {

@@ -111,7 +111,7 @@ static char *line_text(const struct yaml_node *at, const char *format, va_list a
         return NULL;
     if (at != NULL && at->line > 0)
         fprintf(to, "%s:%d:%d: ", at->file, at->line, at->column);
-    else if (at != NULL)
+    else if (at != NULL && at->file[0] != '\0')
         fprintf(to, "%s: ", at->file);
     if (at != NULL)
         way_write(to, at);
