@@ -12,6 +12,7 @@ enum { CHUNK_FIRST = 1024, CHUNK_MOST = 1 << 20, ALIGN = 16 };
 struct arena_chunk {
     struct arena_chunk *next;
     size_t size, used; /* of data */
+    bool given;        /* the caller's memory, not ours to free */
     _Alignas(16) char data[];
 };
 
@@ -20,11 +21,21 @@ void arena_init(struct arena *arena, size_t limit)
     *arena = (struct arena){.limit = limit};
 }
 
+void arena_init_over(struct arena *arena, void *memory, size_t size)
+{
+    struct arena_chunk *chunk = memory;
+    CHECK((uintptr_t)memory % ALIGN == 0 && size >= sizeof *chunk);
+    *chunk = (struct arena_chunk){.size = size - sizeof *chunk, .given = true};
+    arena_init(arena, 0);
+    arena->chunks = chunk;
+}
+
 static void chunks_free(struct arena_chunk *chunk)
 {
     while (chunk) {
         struct arena_chunk *next = chunk->next;
-        free(chunk);
+        if (!chunk->given)
+            free(chunk);
         chunk = next;
     }
 }
@@ -45,7 +56,7 @@ void arena_reset(struct arena *arena)
         kept->used = 0;
     }
     *arena = (struct arena){.chunks = kept, .limit = limit};
-    arena->reserved = kept ? kept->size + sizeof *kept : 0;
+    arena->reserved = kept && !kept->given ? kept->size + sizeof *kept : 0;
 }
 
 static struct arena_chunk *chunk_add(struct arena *arena, size_t size)

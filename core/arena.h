@@ -20,6 +20,9 @@ struct arena {
 };
 
 void arena_init(struct arena *arena, size_t limit);
+/* The same without a limit, and its first chunk is the caller's memory (aligned to 16): what fits takes no malloc.
+ */
+void arena_init_over(struct arena *arena, void *memory, size_t size);
 void arena_fini(struct arena *arena);                /* frees every chunk; the arena may be used again */
 void arena_reset(struct arena *arena);               /* forgets all, keeps one chunk; clears overflow */
 void *arena_alloc(struct arena *arena, size_t size); /* aligned to 16; not zeroed */

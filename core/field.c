@@ -1,4 +1,8 @@
-/* field.c: see field.h. */
+/* field.c: see field.h.
+ *
+ * Parsing finds out the kind once; reading is a switch over it. What is in the event is returned as it lies there;
+ * only what must be written down first (a derived id, a number, a time, an unescaped string) takes scratch memory.
+ */
 #include "field.h"
 
 #include <stdlib.h>
@@ -37,7 +41,8 @@ static int topic_parse(weir_field *field)
     const char *number = field->text + strlen("topic[");
     field->kind = FIELD_TOPIC;
     field->level = strtoul(number, &end, 10);
-    return *number >= '0' && *number <= '9' && strcmp(end, "]") == 0 && field->level < 1000 ? WEIR_OK : WEIR_INVALID;
+    return *number >= '0' && *number <= '9' && strcmp(end, "]") == 0 && field->level < 1000 ? WEIR_OK
+                                                                                            : WEIR_INVALID;
 }
 
 static int field_compile(weir_field *field)
@@ -151,11 +156,12 @@ static int read_id(const weir_batch *batch, size_t i, struct arena *scratch, wei
 {
     if (batch->events[i].id.data)
         return present(batch->events[i].id, value);
-    char *id = arena_alloc(scratch, WEIR_ID_MAX);
+    size_t size = event_id_write(batch, i, NULL, 0);
+    char *id = arena_alloc(scratch, size + 1);
     if (!id)
         return WEIR_NOMEM;
-    size_t size = event_id_write(batch, i, id, WEIR_ID_MAX);
-    return present(view_make(id, size_min(size, WEIR_ID_MAX - 1)), value);
+    event_id_write(batch, i, id, size + 1);
+    return present(view_make(id, size), value);
 }
 
 static int read_number(uint64_t number, struct arena *scratch, weir_view *value)

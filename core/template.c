@@ -1,6 +1,8 @@
-/* template.c: see template.h. A template is a list of parts; each is a text, a field, a time format or an own name. */
+/* template.c: see template.h. A template is a list of parts; each is a text, a field, a time format or an own name.
+ */
 #include "template.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -8,6 +10,7 @@
 #include "base.h"
 #include "clock.h"
 
+enum { FORMAT_MAX = 80, TIME_MAX = 20 * FORMAT_MAX, SCRATCH = 1024 };
 enum part_kind { PART_TEXT, PART_FIELD, PART_TIME, PART_OWN };
 
 struct part {
@@ -77,6 +80,35 @@ static char *trim(char *text)
     return text;
 }
 
+/* A format is refused where strftime would print nonsense, local time, or nothing. */
+static int format_check(const char *format, struct error *error)
+{
+    static const char known[] = "aAbBCdDeFgGhHIjklmMnpPrRStTuUVwWyYzZ%";
+    if (!*format)
+        return error_set(error, WEIR_INVALID, "{{time:}} has no format; for example {{time:%%Y-%%m-%%d}}");
+    if (strlen(format) > FORMAT_MAX)
+        return error_set(error, WEIR_INVALID, "the format of a time is longer than %d bytes", FORMAT_MAX);
+    for (const char *at = format; (at = strchr(at, '%')) != NULL; at += 2) {
+        if (!at[1] || !strchr(known, at[1]))
+            return error_set(error, WEIR_INVALID, "{{time:...}} knows no %.2s; allowed is %% and one of %s", at,
+                             known);
+    }
+    return WEIR_OK;
+}
+
+/* A field; when it is none, the own names too are said to be allowed. */
+static int name_parse(const char *name, const char *const *own, weir_field **field, struct error *error)
+{
+    struct error fault;
+    int result = field_parse(name, field, &fault);
+    if (result == WEIR_OK)
+        return result;
+    size_t used = strlen(fault.text);
+    for (; own && *own && used < sizeof fault.text; own++)
+        used += (size_t)snprintf(fault.text + used, sizeof fault.text - used, ", %s", *own);
+    return error_set(error, result, "%s", fault.text);
+}
+
 /* One {{...}}: `inside` is what stands between, with a NUL at its end. */
 static int hole_add(weir_template *pattern, char *inside, const char *const *own, struct error *error)
 {
@@ -93,19 +125,19 @@ static int hole_add(weir_template *pattern, char *inside, const char *const *own
     } else if (strncmp(name, "time:", 5) == 0) {
         part.kind = PART_TIME;
         part.text = view_of(name + 5);
-        if (!part.text.size)
-            return error_set(error, WEIR_INVALID, "{{time:}} has no format; for example {{time:%%Y-%%m-%%d}}");
+        result = format_check(part.text.data, error);
     } else {
-        result = field_parse(name, &part.field, error);
+        result = name_parse(name, own, &part.field, error);
     }
-    struct part *added = result == WEIR_OK ? part_add(pattern, part.kind) : NULL;
-    if (result == WEIR_OK && !added) {
+    if (result != WEIR_OK)
+        return result;
+    struct part *added = part_add(pattern, part.kind);
+    if (!added) {
         field_free(part.field);
         return error_set(error, WEIR_NOMEM, "out of memory");
     }
-    if (added)
-        *added = part;
-    return result;
+    *added = part;
+    return WEIR_OK;
 }
 
 static int template_compile(weir_template *pattern, const char *const *own, struct error *error)
@@ -182,31 +214,32 @@ static void time_add(const weir_event *event, const char *format, struct templat
     int64_t seconds = event->time_us / SECOND_US - (event->time_us % SECOND_US < 0);
     time_t at = (time_t)seconds;
     struct tm tm;
-    char text[256];
+    char text[TIME_MAX];
     if (gmtime_r(&at, &tm))
         target_add(target, view_make(text, strftime(text, sizeof text, format, &tm)));
 }
 
-static int field_add(const struct part *part, const weir_batch *batch, size_t i, struct template_target *target)
+static int field_add(const struct part *part, const weir_batch *batch, size_t i, struct arena *scratch,
+                     struct template_target *target)
 {
-    struct arena scratch;
-    arena_init(&scratch, 0);
     weir_view value;
-    int result = field_read(part->field, batch, i, &scratch, &value);
+    int result = field_read(part->field, batch, i, scratch, &value);
     if (result == WEIR_MISSING || result == WEIR_INVALID) {
         value = part->fallback;
         result = value.data ? WEIR_OK : WEIR_REJECT;
     }
     if (result == WEIR_OK)
         target_add(target, value);
-    arena_fini(&scratch);
     return result;
 }
 
 int template_render_with(const weir_template *pattern, const weir_batch *batch, size_t i, const weir_view *own,
                          struct template_target *target)
 {
+    _Alignas(16) char memory[SCRATCH];
+    struct arena scratch;
     int result = WEIR_OK;
+    arena_init_over(&scratch, memory, sizeof memory);
     target->length = 0;
     for (size_t p = 0; p < pattern->count && result == WEIR_OK; p++) {
         const struct part *part = &pattern->parts[p];
@@ -217,10 +250,11 @@ int template_render_with(const weir_template *pattern, const weir_batch *batch, 
         else if (part->kind == PART_OWN)
             target_add(target, own[part->own]);
         else
-            result = field_add(part, batch, i, target);
+            result = field_add(part, batch, i, &scratch, target);
     }
     if (target->size)
         target->buffer[size_min(target->length, target->size - 1)] = '\0';
+    arena_fini(&scratch);
     return result;
 }
 

@@ -1,7 +1,7 @@
 /* template.h: text with {{FIELD}}, {{FIELD|default}} and {{time:%Y-%m-%d}} (strftime in UTC of the event's time).
  *
- * Parsed once, rendered for each event. A caller may have names of its own beside the fields (the generator's seq and
- * random), whose values it gives with each rendering. Pure. */
+ * Parsed once, rendered for each event. A caller may have names of its own beside the fields (the generator's seq
+ * and random), whose values it gives with each rendering. Pure. */
 #ifndef WEIR_TEMPLATE_H
 #define WEIR_TEMPLATE_H
 
@@ -20,8 +20,8 @@ const char *template_constant(const weir_template *pattern);
 /* The text before the first thing to fill in. */
 weir_view template_prefix(const weir_template *pattern);
 
-/* Writes the text of events[i], ended by NUL; *length is what it takes: when it is not below size, the text was cut, call
- * again with more. WEIR_OK, WEIR_REJECT (a field without default is missing), WEIR_NOMEM. */
+/* Writes the text of events[i], ended by NUL; *length is what it takes: when it is not below size, the text was
+ * cut, call again with more. WEIR_OK, WEIR_REJECT (a field without default is missing), WEIR_NOMEM. */
 int template_render(const weir_template *pattern, const weir_batch *batch, size_t i, char *buffer, size_t size,
                     size_t *length);
 /* The same with the values of the own names, in their order. */
