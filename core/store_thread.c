@@ -52,6 +52,12 @@ static void apply_done(void *arg, int result)
     pthread_mutex_unlock(&apply->lock);
 }
 
+/* What was not applied is the caller's again, from `done` on. */
+static bool ops_returns(int result)
+{
+    return result == WEIR_FULL || result == WEIR_NOMEM;
+}
+
 int store_apply(struct store *store, struct store_ops *ops)
 {
     struct apply apply = {.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
@@ -63,7 +69,7 @@ int store_apply(struct store *store, struct store_ops *ops)
     pthread_mutex_unlock(&apply.lock);
     pthread_cond_destroy(&apply.wake);
     pthread_mutex_destroy(&apply.lock);
-    if (apply.result == WEIR_FULL || apply.result == WEIR_NOMEM)
+    if (ops_returns(apply.result))
         store_ops_free(ops);
     return apply.result;
 }
@@ -187,8 +193,7 @@ static void ops_answer(struct store *store, struct store_ops *ops, int result)
 
     if (result == WEIR_FULL)
         atomic_fetch_add(&store->full_refusals, 1);
-    bool again = result == WEIR_FULL || result == WEIR_NOMEM; /* then it is the caller's again */
-    if (!again)
+    if (!ops_returns(result))
         store_ops_free(ops);
     done(arg, result);
 }
@@ -206,7 +211,7 @@ static size_t batch_answer(struct store *store, struct batch *batch, bool stoppi
             ops->at = ops->at_next;
             return i;
         }
-        if (ops->started && !stopping && (result == WEIR_FULL || result == WEIR_NOMEM))
+        if (ops->started && !stopping && ops_returns(result))
             return i;
         ops_answer(store, ops, result);
     }

@@ -195,6 +195,10 @@ START_TEST(test_after_a_refusal_no_later_event_of_the_group_overtakes)
     ck_assert_int_eq(answers.results[2], WEIR_OK);
     ck_assert_uint_eq(kit_count(store, TABLE_JOURNAL), 1);
     ck_assert_uint_eq(kit_count(store, TABLE_POSITION), 1);
+    /* Refused ones are the caller's again. */
+    store_ops_free(large);
+    ck_assert_int_eq(store_apply(store, small), WEIR_OK);
+    ck_assert_uint_eq(kit_count(store, TABLE_JOURNAL), 2);
     store_close(store);
 }
 END_TEST
