@@ -52,7 +52,7 @@ LIB := $(BUILD)/libweir-core.a
 WEIR := $(BUILD)/weir
 MODULE_SO := $(PRESENT:%=$(BUILD)/lib/weir/%.so)
 
-TEST_HELPERS := $(wildcard tests/testing.c tests/broker.c tests/lib_*.c tests/contract_*.c tests/*_kit.c)
+TEST_HELPERS := $(wildcard tests/testing*.c tests/broker.c tests/lib_*.c tests/contract_*.c tests/*_kit.c)
 TEST_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c tests/sim_*.c))
 TEST_MODULES := $(patsubst tests/modules/%.c,$(BUILD)/tests/modules/%.so,$(wildcard tests/modules/*.c)) \
 	$(foreach t,source sink function,$(if $(wildcard $(t)s/template.c),$(BUILD)/tests/modules/template_$(t).so))
