@@ -59,6 +59,7 @@ static void nodes_add(struct merge *m, struct nodes *nodes, const struct yaml_no
     nodes->items[nodes->count++] = item;
 }
 
+/* A section of the wrong kind counts as there, so that it is not also missing. */
 static void section_add(struct merge *m, int which, const struct yaml_node *node)
 {
     bool list = which == ROUTES;
@@ -67,6 +68,7 @@ static void section_add(struct merge *m, int which, const struct yaml_node *node
         yaml_fault(m->l->report, node,
                    list ? "is no list; expected `- from: ...`, an entry for each route"
                         : "is no mapping; expected NAME: { type: ... } for each");
+        nodes_add(m, &m->rest, node->key, node);
         return;
     }
     if (m->first[which] == NULL)

@@ -57,14 +57,6 @@ static void trial_fill(struct loading *l, const struct trial *trial)
     free(target.state);
 }
 
-/* The place of a fault about the kind: where it is named. */
-static const struct yaml_node *kind_node(const struct yaml_node *node, const char *module)
-{
-    const char *key = module != NULL && yaml_get(node, "type") == NULL ? "module" : "type";
-
-    return option_node(node, key);
-}
-
 static bool kind_named(struct loading *l, const struct yaml_node *node, const char *type, const char *module)
 {
     if (type != NULL || module != NULL)
@@ -93,7 +85,7 @@ static void source_load(struct loading *l, struct config_source *source, const s
         return;
     source->ops = registry_source(l->registry, values.type, values.module, &error);
     if (source->ops == NULL) {
-        yaml_fault(l->report, kind_node(node, values.module), "%s", error.text);
+        yaml_fault(l->report, option_node(node, values.module != NULL ? "module" : "type"), "%s", error.text);
         return;
     }
     trial_fill(l, &(struct trial){source->ops->options, source->ops->state_size, node, config_source_skip});
@@ -119,7 +111,7 @@ static void sink_load(struct loading *l, struct config_sink *sink, const struct 
         return;
     sink->ops = registry_sink(l->registry, values.type, values.module, &error);
     if (sink->ops == NULL) {
-        yaml_fault(l->report, kind_node(node, values.module), "%s", error.text);
+        yaml_fault(l->report, option_node(node, values.module != NULL ? "module" : "type"), "%s", error.text);
         return;
     }
     trial_fill(l, &(struct trial){sink->ops->options, sink->ops->state_size, node, config_sink_skip});

@@ -44,13 +44,16 @@ static void name_refuse(struct loading *l, const struct names *names, const stru
 static int64_t name_find(struct loading *l, const struct names *names, const struct yaml_node *node,
                          const char *text)
 {
+    int64_t found = -1;
+
     for (size_t i = 0; names->section != NULL && i < names->section->count; i++)
         if (strcmp(names->section->keys[i]->text, text) == 0) {
-            names->used[i] = true;
-            return (int64_t)i;
+            names->used[i] = true; /* also of a second one with that name, which has its own fault */
+            found = found < 0 ? (int64_t)i : found;
         }
-    name_refuse(l, names, node, text);
-    return -1;
+    if (found < 0)
+        name_refuse(l, names, node, text);
+    return found;
 }
 
 /* The node of entry i of a list that may be one text. */
@@ -159,7 +162,7 @@ static void outputs_load(struct route_load *r, const struct yaml_node *to)
     if (to->count == 0)
         yaml_fault(r->l->report, to, "is empty; name a sink%s",
                    r->values.call.count > 0 ? ", or remove the key" : "");
-    if (to->kind == YAML_MAPPING && r->values.call.count == 0) {
+    if (to->count > 0 && to->kind == YAML_MAPPING && r->values.call.count == 0) {
         yaml_fault(r->l->report, to, "names outputs, but only a function has them; add `call`, or name a sink");
         return;
     }

@@ -1,8 +1,7 @@
-/* config_kit.h: what the tests of configuration share: a folder that goes away, files in it, the test modules. */
+/* config_kit.h: what the tests of configuration share: a folder, and files in it. */
 #ifndef WEIR_CONFIG_KIT_H
 #define WEIR_CONFIG_KIT_H
 
-#include <ftw.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,28 +12,16 @@
 #include "config.h"
 #include "testing.h"
 
-static inline int config_kit_remove_one(const char *path, const struct stat *status, int type, struct FTW *ftw)
-{
-    UNUSED(status);
-    UNUSED(type);
-    UNUSED(ftw);
-    return remove(path);
-}
-
-/* A new folder, which becomes the current one; `folder` holds PATH_MAX bytes. */
+/* The test's own folder becomes the current one; `folder` holds PATH_MAX bytes. */
 static inline void config_kit_enter(char *folder)
 {
-    const char *base = getenv("TMPDIR");
-
-    snprintf(folder, PATH_MAX, "%s/weir-config-XXXXXX", base != NULL ? base : "/tmp");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    ck_assert_ptr_nonnull(realpath(testing_folder(), folder));
     ck_assert_int_eq(chdir(folder), 0);
 }
 
-static inline void config_kit_leave(const char *folder)
+static inline void config_kit_leave(void)
 {
     ck_assert_int_eq(chdir("/"), 0);
-    nftw(folder, config_kit_remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 static inline void config_kit_write(const char *path, const char *text, size_t size)

@@ -2,7 +2,8 @@
 #include "config_kit.h"
 #include "module.h"
 
-static char folder[PATH_MAX], modules[PATH_MAX];
+static char folder[PATH_MAX];
+static char modules[PATH_MAX];
 
 static void setup(void)
 {
@@ -12,7 +13,7 @@ static void setup(void)
 
 static void teardown(void)
 {
-    config_kit_leave(folder);
+    config_kit_leave();
 }
 
 static struct module *opened(const char *name)

@@ -21,7 +21,7 @@ static void teardown(void)
 {
     yaml_report_fini(&report);
     arena_fini(&arena);
-    config_kit_leave(folder);
+    config_kit_leave();
 }
 
 /* One member of each type. */

@@ -1,20 +1,22 @@
 /* test_registry.c: kinds by type and by module, and what is said about those that are not there. */
 #include "config_kit.h"
 
-static char folder[PATH_MAX], modules[PATH_MAX];
+static char folder[PATH_MAX];
+static char modules[PATH_MAX];
 static struct registry *registry;
 
 static void setup(void)
 {
     config_kit_enter(folder);
-    registry = registry_new(config_kit_modules(modules));
+    config_kit_modules(modules);
+    registry = registry_new(modules);
     ck_assert_ptr_nonnull(registry);
 }
 
 static void teardown(void)
 {
     registry_free(registry);
-    config_kit_leave(folder);
+    config_kit_leave();
 }
 
 static const char *module_path(const char *name)

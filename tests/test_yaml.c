@@ -16,7 +16,7 @@ static void teardown(void)
 {
     yaml_report_fini(&report);
     arena_fini(&arena);
-    config_kit_leave(folder);
+    config_kit_leave();
 }
 
 static const struct yaml_node *load_bytes(const char *text, size_t size)
