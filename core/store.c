@@ -92,19 +92,35 @@ static int file_check(struct store *store, struct error *error)
     return result == WEIR_OK ? WEIR_OK : damaged_error(store, what, error);
 }
 
-static int env_open(struct store *store, struct error *error)
+static int env_try(struct store *store, uint64_t map)
 {
     unsigned flags = MDB_NOTLS | (store->read_only ? MDB_RDONLY : 0);
     int rc = mdb_env_create(&store->env);
 
     if (rc != 0)
-        return lmdb_error(store, rc, "prepare", error);
-    if ((rc = mdb_env_set_maxdbs(store->env, TABLE_COUNT)) != 0 ||
-        (rc = mdb_env_set_maxreaders(store->env, READERS_MAX)) != 0 ||
-        (rc = mdb_env_set_mapsize(store->env, map_bytes(store))) != 0 ||
-        (rc = mdb_env_open(store->env, store->path, flags, 0600)) != 0)
-        return lmdb_error(store, rc, "open", error);
-    return WEIR_OK;
+        return rc;
+    if ((rc = mdb_env_set_maxdbs(store->env, TABLE_COUNT)) == 0 &&
+        (rc = mdb_env_set_maxreaders(store->env, READERS_MAX)) == 0 &&
+        (rc = mdb_env_set_mapsize(store->env, map)) == 0 &&
+        (rc = mdb_env_open(store->env, store->path, flags, 0600)) == 0)
+        return 0;
+    mdb_env_close(store->env);
+    store->env = NULL;
+    return rc;
+}
+
+/* Where address space is scarce (a limit, a checker's machine), less will do: a full map is treated as a full
+ * quota. */
+static int env_open(struct store *store, struct error *error)
+{
+    uint64_t map = map_bytes(store);
+    int rc = env_try(store, map);
+
+    while ((rc == ENOMEM || rc == EINVAL) && map / 2 >= MAP_MIN / 4) {
+        map /= 2;
+        rc = env_try(store, map);
+    }
+    return rc == 0 ? WEIR_OK : lmdb_error(store, rc, "open", error);
 }
 
 static void tree_found(void *arg, enum store_table table, weir_view key, const char *what)

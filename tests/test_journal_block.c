@@ -119,7 +119,7 @@ START_TEST(test_random_blocks_come_back)
 {
     static weir_event out[EVENTS_MAX], read[EVENTS_MAX];
     static weir_header out_headers[HEADERS_MAX], read_headers[HEADERS_MAX];
-    struct sample *sample = sample_new(1);
+    struct sample *sample = sample_new(testing_seed());
 
     for (int round = 0; round < 2000; round++) {
         struct journal_block_info info;
@@ -191,7 +191,7 @@ static size_t damaged_read(struct sample *sample)
 
 START_TEST(test_every_damaged_byte_costs_one_event_at_most)
 {
-    struct sample *sample = sample_new(2);
+    struct sample *sample = sample_new(testing_seed());
 
     for (int round = 0; round < 6; round++) {
         sample_make(sample, NULL, NULL);
@@ -214,7 +214,7 @@ END_TEST
 
 START_TEST(test_damage_in_many_places_is_never_served)
 {
-    struct sample *sample = sample_new(3);
+    struct sample *sample = sample_new(testing_seed());
     size_t spared = 0;
 
     for (int round = 0; round < 3000; round++) {
@@ -234,7 +234,7 @@ END_TEST
 
 START_TEST(test_a_cut_block_is_damaged_as_a_whole)
 {
-    struct sample *sample = sample_new(4);
+    struct sample *sample = sample_new(testing_seed());
     struct journal_block_info info;
 
     sample_make(sample, NULL, NULL);

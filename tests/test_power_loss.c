@@ -102,15 +102,15 @@ START_TEST(test_nothing_acknowledged_is_lost_by_power_cuts)
     unsigned last = 0;
 
     if (!disk_make()) {
-        fprintf(stderr, "skipped: a power cut needs the right to mount a file system of its own, and mkfs.ext4\n");
+        testing_skip("loop", "a power cut needs the right to mount a file system of its own, and mkfs.ext4");
         return;
     }
-    random_init(&random, 11);
+    random_init(&random, testing_seed());
     for (int cut = 0; cut < CUTS; cut++) {
         struct store *store;
 
         if (!acks_until_cut(cut == 0 ? 1 : 1 + (unsigned)random_below(&random, 200), &last)) {
-            fprintf(stderr, "skipped: this kernel cannot shut a file system down\n");
+            testing_skip("loop", "this kernel cannot shut a file system down");
             return;
         }
         ck_assert_int_eq(umount2(disk, 0), 0);

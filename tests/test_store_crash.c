@@ -87,7 +87,7 @@ START_TEST(test_random_changes_agree_with_a_model)
     struct store *store = kit_open(folder);
     uint64_t records, damaged;
 
-    random_init(&model.random, 20261124);
+    random_init(&model.random, testing_seed());
     memset(model.sizes, -1, sizeof model.sizes);
     for (int round = 0; round < 400; round++) {
         struct store_ops *ops = store_ops_new(STORE_KEEPS);
@@ -139,7 +139,7 @@ START_TEST(test_nothing_acknowledged_is_lost_by_kills)
     struct random random;
     unsigned last = 0;
 
-    random_init(&random, 7);
+    random_init(&random, testing_seed());
     for (int kill_count = 0; kill_count < 25; kill_count++) {
         struct store *store;
 

@@ -180,7 +180,7 @@ START_TEST(test_flipped_bits_are_never_served)
 
     store_make();
     image = kit_image_load(folder);
-    random_init(&random, 4711);
+    random_init(&random, testing_seed());
     for (int i = 0; i < 500; i++) {
         /* Headers of pages and ends of pages, where the structure lies, more often than the rest. */
         size_t at = (size_t)random_below(&random, image.size);

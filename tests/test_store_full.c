@@ -229,7 +229,7 @@ START_TEST(test_a_full_disk_stops_acceptance_and_recovers)
     unsigned end, again;
 
     if (!small_disk("4m")) {
-        fprintf(stderr, "skipped: a full file system needs the right to mount a tmpfs\n");
+        testing_skip("root", "a full file system is a tmpfs that it mounts");
         return;
     }
     store = open_sized(64 << 20, 512 * 1024);

@@ -1,6 +1,7 @@
 /* test_store_open.c: opening: who may, what is there afterwards, and what is said when it cannot be. */
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -156,6 +157,39 @@ START_TEST(test_a_quota_below_its_reserve_is_refused)
 }
 END_TEST
 
+static uint64_t address_space_used(void)
+{
+    unsigned long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+
+    if (file && fscanf(file, "%lu", &pages) != 1)
+        pages = ULONG_MAX / 65536;
+    if (file)
+        fclose(file);
+    return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+START_TEST(test_scarce_address_space_will_do)
+{
+    struct store_options options = {.path = folder, .size_max = UINT64_C(64) << 30, .create = true};
+    struct rlimit limit = {UINT64_C(4) << 30, UINT64_C(4) << 30};
+    struct error error = {0};
+    struct store *store;
+    int result;
+
+    /* Sanitizers have terabytes mapped before main. */
+    if (address_space_used() > limit.rlim_cur / 4) {
+        testing_skip("address space", "it is in use already");
+        return;
+    }
+    ck_assert_int_eq(setrlimit(RLIMIT_AS, &limit), 0);
+    result = store_open(&store, &options, NULL, &error);
+    ck_assert_msg(result == WEIR_OK, "%s", error.text);
+    ck_assert_int_eq(kit_put(store, TABLE_NOTE, 1, view_of("x")), WEIR_OK);
+    store_close(store);
+}
+END_TEST
+
 static void layout_set(uint32_t layout)
 {
     struct store *store = kit_open(folder);
@@ -203,6 +237,7 @@ static Suite *suite(void)
     tcase_add_test(c, test_a_killed_owner_leaves_no_lock);
     tcase_add_test(c, test_without_a_store_it_says_so);
     tcase_add_test(c, test_a_quota_below_its_reserve_is_refused);
+    tcase_add_test(c, test_scarce_address_space_will_do);
     tcase_add_test(c, test_another_layout_is_recognised);
     tcase_add_test(c, test_an_older_layout_is_recognised);
     suite_add_tcase(s, c);
