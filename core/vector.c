@@ -10,10 +10,11 @@
 weir_view vector_encode(const struct route_vector *vector, struct arena *arena)
 {
     size_t size = VECTOR_HEAD + 8 * vector->lanes + 16 * vector->range_count;
-    char *to = arena_zalloc(arena, size), *at = to + VECTOR_HEAD;
+    char *to = arena_zalloc(arena, size), *at;
 
     if (!to)
         return view_make(NULL, 0);
+    at = to + VECTOR_HEAD;
     to[0] = VECTOR_VERSION;
     put_le32(to + 4, vector->lanes);
     put_le32(to + 8, (uint32_t)vector->range_count);
@@ -40,7 +41,7 @@ static bool ranges_ascend(const uint64_t (*ranges)[2], size_t count, uint64_t ba
 int vector_decode(weir_view bytes, struct arena *arena, struct route_vector *vector)
 {
     uint64_t lanes, range_count, *numbers;
-    const char *at = bytes.data + VECTOR_HEAD;
+    const char *at;
 
     if (bytes.size < VECTOR_HEAD || bytes.data[0] == 0)
         return WEIR_DAMAGED;
@@ -53,6 +54,7 @@ int vector_decode(weir_view bytes, struct arena *arena, struct route_vector *vec
     numbers = arena_alloc(arena, 8 * lanes + 16 * range_count);
     if (!numbers)
         return WEIR_NOMEM;
+    at = bytes.data + VECTOR_HEAD;
     for (size_t i = 0; i < lanes + 2 * range_count; i++, at += 8)
         numbers[i] = get_le64(at);
     vector->lanes = (uint32_t)lanes;
