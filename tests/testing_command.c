@@ -18,6 +18,11 @@
 #include "testing.h"
 
 #define COMMAND_MS 60000
+#define SPAWNED_MAX 64
+
+static struct {
+    pid_t owner, pids[SPAWNED_MAX]; /* of the test's process; 0: a free place */
+} spawned;
 
 bool testing_command_exists(const char *name)
 {
@@ -67,6 +72,29 @@ static pid_t command_start(const char *const *argv, int out, int err)
     return pid;
 }
 
+/* At exit, before the folders go: a command that still writes would keep them. */
+static void spawned_end(void)
+{
+    for (size_t i = 0; i < SPAWNED_MAX && spawned.owner == getpid(); i++)
+        if (spawned.pids[i] && waitpid(spawned.pids[i], NULL, WNOHANG) == 0 && kill(spawned.pids[i], SIGKILL) == 0)
+            waitpid(spawned.pids[i], NULL, 0);
+}
+
+static void spawned_replace(pid_t from, pid_t to)
+{
+    size_t i = 0;
+    if (spawned.owner != getpid()) {
+        memset(&spawned, 0, sizeof spawned);
+        spawned.owner = getpid();
+        atexit(spawned_end);
+    }
+    while (i < SPAWNED_MAX && spawned.pids[i] != from)
+        i++;
+    ck_assert_msg(i < SPAWNED_MAX || to == 0, "a test may have %d commands at once", SPAWNED_MAX);
+    if (i < SPAWNED_MAX)
+        spawned.pids[i] = to;
+}
+
 pid_t testing_spawn(const char *const *argv, const char *log)
 {
     int fd = open(log ? log : "/dev/null", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -74,6 +102,7 @@ pid_t testing_spawn(const char *const *argv, const char *log)
 
     ck_assert_msg(fd >= 0, "%s: %s", log, strerror(errno));
     pid = command_start(argv, fd, fd);
+    spawned_replace(0, pid);
     close(fd);
     return pid;
 }
@@ -90,6 +119,7 @@ int testing_end(pid_t pid, int signal_number)
         ck_assert_msg(kill(pid, signal_number) == 0, "kill %d: %s", (int)pid, strerror(errno));
     while (waitpid(pid, &status, 0) < 0)
         ck_assert_int_eq(errno, EINTR);
+    spawned_replace(pid, 0);
     return exit_code(status);
 }
 
