@@ -24,6 +24,7 @@ struct run {
     struct control_engine control;
     uv_signal_t signals[2];
     size_t handles; /* of signals, not closed yet */
+    bool stopping;
 };
 
 static const int stop_signals[] = {SIGTERM, SIGINT};
@@ -38,16 +39,19 @@ static void end_at_once(int number)
     _exit(EXIT_FAILED);
 }
 
+/* After the first, the kernel's handler takes over from libuv's. But a second that came together with the first
+ * is already on its way through the loop. */
 static void signal_came(uv_signal_t *handle, int number)
 {
     struct run *run = handle->data;
     struct sigaction again = {.sa_handler = end_at_once};
+    if (run->stopping)
+        end_at_once(number);
+    run->stopping = true;
     log_write(run->log, LOG_INFO, "run", "%s: finishing what is in flight; once more ends at once",
               number == SIGTERM ? "SIGTERM" : "SIGINT");
-    for (size_t i = 0; i < ARRAY_COUNT(stop_signals); i++) {
-        uv_signal_stop(&run->signals[i]);
+    for (size_t i = 0; i < ARRAY_COUNT(stop_signals); i++)
         sigaction(stop_signals[i], &again, NULL);
-    }
     engine_stop(run->engine);
 }
 
