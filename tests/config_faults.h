@@ -1,5 +1,5 @@
 /* config_faults.h: configurations that are wrong, each with the whole report it must get. FOLDER and MODULES in a
- * text stand for the test's folder and that of the test modules. */
+ * report stand for the folder of the test and that of the test modules, to which `m` in a text is a link. */
 #ifndef WEIR_CONFIG_FAULTS_H
 #define WEIR_CONFIG_FAULTS_H
 
@@ -306,27 +306,26 @@ static const struct fault_case route_faults[] = {
      "${WEIR_NONE:-default}\n"}};
 
 static const struct fault_case module_faults[] = {
-    {SOURCE "functions:\n  f: { module: MODULES/stateful.so }\n" SINK
+    {SOURCE "functions:\n  f: { module: m/stateful.so }\n" SINK
             "routes:\n  - { from: in, call: f, to: out, order: none }\n",
      "t.yaml:8:23: routes[0]/call: \"f\" keeps state per key, which needs an order; remove `order: none`\n"},
-    {SOURCE "functions:\n  f: { module: MODULES/stateful.so }\n" SINK
+    {SOURCE "functions:\n  f: { module: m/stateful.so }\n" SINK
             "routes:\n  - { from: in, call: [f, f], to: out }\n",
      "t.yaml:8:27: routes[0]/call[1]: calls \"f\" twice, which keeps state; define it under a second name\n"},
-    {SOURCE "functions:\n  f: { module: MODULES/one.so, limit: 2 }\n" SINK CALLING,
-     "t.yaml:4:49: functions/f/limit: unknown key; known here: type, module, function, options, concurrency\n"},
-    {SOURCE "functions:\n  f: { module: MODULES/one.so, function: two }\n" SINK CALLING,
-     "t.yaml:4:59: functions/f/function: MODULES/one.so has no function \"two\"; known: one\n"},
-    {SOURCE "functions:\n  f: { module: MODULES/one.so, options: { a: 1 } }\n" SINK CALLING,
-     "t.yaml:4:60: functions/f/options/a: unknown key; there are no options here\n"},
-    {SOURCE "functions:\n  f: { module: MODULES/several.so }\n" SINK CALLING,
+    {SOURCE "functions:\n  f: { module: m/one.so, limit: 2 }\n" SINK CALLING,
+     "t.yaml:4:26: functions/f/limit: unknown key; known here: type, module, function, options, concurrency\n"},
+    {SOURCE "functions:\n  f: { module: m/one.so, function: two }\n" SINK CALLING,
+     "t.yaml:4:36: functions/f/function: MODULES/one.so has no function \"two\"; known: one\n"},
+    {SOURCE "functions:\n  f: { module: m/one.so, options: { a: 1 } }\n" SINK CALLING,
+     "t.yaml:4:37: functions/f/options/a: unknown key; there are no options here\n"},
+    {SOURCE "functions:\n  f: { module: m/several.so }\n" SINK CALLING,
      "t.yaml:4:16: functions/f/module: MODULES/several.so has several functions, name one; known: first, second\n"},
-    {SOURCE "functions:\n  f: { module: MODULES/kit.so, function: keeper }\n" SINK CALLING,
+    {SOURCE "functions:\n  f: { module: m/kit.so, function: keeper }\n" SINK CALLING,
      "t.yaml:4:6: functions/f: `type` is missing; add it: Its type.\n"},
     {SOURCE
-     "functions:\n  f: { module: MODULES/kit.so, function: keeper, options: { type: x, concurrency: 2 } }\n" SINK
-         CALLING,
-     "t.yaml:4:87: functions/f/options/concurrency: unknown key; known here: type\n"},
-    {SOURCE "functions:\n  f: { module: MODULES/bad_abi.so }\n" SINK CALLING,
+     "functions:\n  f: { module: m/kit.so, function: keeper, options: { type: x, concurrency: 2 } }\n" SINK CALLING,
+     "t.yaml:4:64: functions/f/options/concurrency: unknown key; known here: type\n"},
+    {SOURCE "functions:\n  f: { module: m/bad_abi.so }\n" SINK CALLING,
      "t.yaml:4:16: functions/f/module: MODULES/bad_abi.so: was built for ABI 8, this weir has ABI 1; build it with "
      "this weir's headers\n"}};
 

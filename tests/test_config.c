@@ -13,6 +13,7 @@ static void setup(void)
     config_kit_enter(folder);
     unsetenv("WEIR_NONE");
     registry = registry_new(config_kit_modules(modules));
+    ck_assert_int_eq(symlink(modules, "m"), 0); /* so that columns do not depend on where the build is */
     config = NULL;
 }
 
@@ -62,9 +63,9 @@ static const char *placed(const char *text, char *buffer, size_t size)
 
 static void refused(const char *text, const char *report)
 {
-    char buffer[20000], expected[20000];
+    char expected[20000];
 
-    config_kit_text("t.yaml", placed(text, buffer, sizeof(buffer)));
+    config_kit_text("t.yaml", text);
     ck_assert_int_eq(load_file("t.yaml"), WEIR_INVALID);
     ck_assert_str_eq(config->report.text, placed(report, expected, sizeof(expected)));
 }
@@ -207,8 +208,6 @@ END_TEST
 
 START_TEST(test_every_option_of_kinds_changes_something)
 {
-    char text[PATH_MAX * 4], buffer[PATH_MAX * 4];
-
     load("sources:\n  in: { type: kit, topics: a, key: payload.a, id: key, time: { field: payload.t, format: "
          "rfc3339 } }\n"
          "functions:\n  f: { type: kit, concurrency: 3 }\n"
@@ -223,11 +222,9 @@ START_TEST(test_every_option_of_kinds_changes_something)
     ck_assert(config->sinks[0].retry.base_us == 1000000 && config->sinks[0].retry.cap_us == 2000000);
     load("sources:\n  in: { type: kit, topics: a, time: { field: payload.t } }\n" SINK ROUTE);
     ck_assert_int_eq(config->sources[0].time_format, TIME_UNIX_MS);
-    snprintf(text, sizeof(text), "%s",
-             "sources:\n  in: { module: MODULES/kit.so, topics: a, time: { field: payload.t, format: unix_s } }\n"
-             "functions:\n  f: { module: MODULES/kit.so, function: keeper, options: { type: x } }\n"
-             "sinks:\n  out: { type: kit, module: MODULES/kit.so, path: x }\n" CALLING);
-    load(placed(text, buffer, sizeof(buffer)));
+    load("sources:\n  in: { module: m/kit.so, topics: a, time: { field: payload.t, format: unix_s } }\n"
+         "functions:\n  f: { module: m/kit.so, function: keeper, options: { type: x } }\n"
+         "sinks:\n  out: { type: kit, module: m/kit.so, path: x }\n" CALLING);
     ck_assert_int_eq(config->sources[0].time_format, TIME_UNIX_S);
     ck_assert_str_eq(config->functions[0].ops->type, "keeper");
     ck_assert_str_eq(yaml_get(config->functions[0].node, "type")->text, "x");
