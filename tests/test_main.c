@@ -234,14 +234,30 @@ START_TEST(test_a_signal_stops_in_order)
 }
 END_TEST
 
+static bool call_open(void *arg)
+{
+    UNUSED(arg);
+    ck_assert_int_eq(WEIR("status", file, "-o", "json"), EXIT_DONE);
+    cJSON *document = printed();
+    int calls = cJSON_GetObjectItem(cJSON_GetObjectItem(document, "routes")->child, "calls")->valueint;
+    cJSON_Delete(document);
+    return calls > 0;
+}
+
 START_TEST(test_a_second_signal_ends_at_once)
 {
-    file_write("store: { path: ./store, size_max: 64MiB }\n"
-               "limits: { stop: 1h }\n"
-               "sources: { s: { type: generate } }\n"
-               "sinks: { f: { type: file, path: /dev/full } }\n"
-               "routes: [ { from: s, to: f } ]\n");
+    char text[2000];
+    snprintf(text, sizeof text,
+             "store: { path: ./store, size_max: 64MiB }\n"
+             "limits: { stop: 1h }\n"
+             "sources: { s: { type: generate, count: 1, payload: '{\"do\":\"sleep\"}' } }\n"
+             "functions: { m: { module: '%s' } }\n"
+             "sinks: { o: { type: drop } }\n"
+             "routes: [ { from: s, call: m, to: o } ]\n",
+             testing_module("moody"));
+    file_write(text);
     run_ready();
+    ck_assert(testing_wait(call_open, NULL, 60000));
     kill(runner, SIGTERM);
     log_wait("once more ends at once");
     ck_assert(exists("store/control.sock")); /* it is still there, finishing */
