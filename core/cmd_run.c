@@ -111,7 +111,7 @@ static int run_load(struct run *run, const char *file)
 {
     run->registry = registry_new(NULL);
     int result = run->registry ? config_load(&run->config, file, run->registry) : WEIR_NOMEM;
-    if (result == WEIR_OK)
+    if (run->config && result == WEIR_OK)
         return EXIT_DONE;
     if (!run->config || !run->config->report.count)
         return invocation_fail(run->invocation, EXIT_FAILED, "%s", result_name(result));

@@ -197,7 +197,7 @@ static int output_take(struct invocation *invocation, const char *format)
 {
     if (!invocation->command->prints)
         return invocation_fail(invocation, EXIT_USAGE, "this command prints no data: leave -o out");
-    if (!format || (strcmp(format, "json") && strcmp(format, "text")))
+    if (!format || (strcmp(format, "json") != 0 && strcmp(format, "text") != 0))
         return invocation_fail(invocation, EXIT_USAGE, "-o takes `text` or `json`%s%s", format ? ", not " : "",
                                format ? format : "");
     invocation->json = !strcmp(format, "json");
@@ -212,7 +212,7 @@ static int option_take(struct invocation *invocation, const char *name, struct w
     if (length == strlen(option_output.name) && !strncmp(name, option_output.name, length))
         return output_take(invocation, option_value(words, attached));
     for (size_t i = 0; options && options[i].name; i++) {
-        if (strlen(options[i].name) != length || strncmp(options[i].name, name, length))
+        if (strlen(options[i].name) != length || strncmp(options[i].name, name, length) != 0)
             continue;
         if (!options[i].argument && attached)
             return invocation_fail(invocation, EXIT_USAGE, "--%s takes no value", options[i].name);
@@ -259,7 +259,7 @@ static int arguments_sort(struct invocation *invocation, struct words *words)
 
 static bool asks_help(const struct words *words)
 {
-    for (char *const *word = words->next; word < words->end && strcmp(*word, "--"); word++)
+    for (char *const *word = words->next; word < words->end && strcmp(*word, "--") != 0; word++)
         if (!strcmp(*word, "--help") || !strcmp(*word, "-h"))
             return true;
     return false;

@@ -64,7 +64,7 @@ static int walk_run(struct walk *walk, struct store_reader *reader)
         return WEIR_OK;
     if (route) {
         memcpy(low, route, size + 1);
-        memcpy(high, route, size);
+        memcpy(high, route, size + 1);
         high[size] = 1;
         from = view_make(low, size + 1);
         to = view_make(high, size + 1);

@@ -304,7 +304,7 @@ void json_list_add(struct json_list *list, struct cJSON *item)
 void json_list_close(struct json_list *list, struct cJSON *rest)
 {
     char *text = rest ? cJSON_PrintUnformatted(rest) : NULL;
-    bool members = text && strcmp(text, "{}");
+    bool members = text && strcmp(text, "{}") != 0;
     fprintf(list->to, "\n]%s%s\n", members ? "," : "", members ? text + 1 : "}");
     cJSON_free(text);
     cJSON_Delete(rest);
