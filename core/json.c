@@ -158,6 +158,16 @@ static enum json_type value_type(char first)
     }
 }
 
+/* A value that the path does not go into: is it one at all? Brackets are only skipped. */
+static int value_unfit(const char *at, const char *end)
+{
+    const char *after = value_skip(at, end);
+    if (!after)
+        return WEIR_INVALID;
+    bool scalar = *at != '{' && *at != '[';
+    return !scalar || json_check(view_make(at, (size_t)(after - at))) ? WEIR_MISSING : WEIR_INVALID;
+}
+
 int json_find(weir_view document, const struct json_path *path, weir_view *raw, enum json_type *type)
 {
     if (!document.data)
@@ -169,7 +179,7 @@ int json_find(weir_view document, const struct json_path *path, weir_view *raw, 
         if (at >= end)
             return WEIR_INVALID;
         if (*at != (step->key.data ? '{' : '['))
-            return value_skip(at, end) ? WEIR_MISSING : WEIR_INVALID;
+            return value_unfit(at, end);
         at = step->key.data ? member_find(at, end, step->key, &result) : item_find(at, end, step->index, &result);
         if (!at)
             return result;
