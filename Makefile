@@ -12,21 +12,21 @@ VERSION := $(shell sed -n 's/.*WEIR_VERSION "\(.*\)"/\1/p' core/weir.h)
 have = $(shell $(CC) -Werror $(1) -x c -c /dev/null -o /dev/null 2>/dev/null && echo $(1))
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wformat=2 -Wno-format-nonliteral
 HARDEN := -fstack-protector-strong $(call have,-fstack-clash-protection) $(call have,-fcf-protection=full) -U_FORTIFY_SOURCE
-LINK_HARDEN := -Wl,-z,relro,-z,now,-z,noexecstack
-ifeq ($(SANITIZE),)
-HARDEN += -D_FORTIFY_SOURCE=$(if $(call have,-D_FORTIFY_SOURCE=3),3,2)
-OPTIMIZE ?= -O2 -g
-else
-HARDEN := -fno-omit-frame-pointer -fsanitize=$(SANITIZE)
+LINK_HARDEN := -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed
+ifneq ($(SANITIZE),)
+HARDEN := -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-recover=all
 LINK_HARDEN += -fsanitize=$(SANITIZE)
 OPTIMIZE ?= -O1 -g
+else ifneq ($(COVERAGE),)
+HARDEN := --coverage
+LINK_HARDEN += --coverage
+OPTIMIZE ?= -O0 -g
+else
+HARDEN += -D_FORTIFY_SOURCE=3
+OPTIMIZE ?= -O2 -g
 endif
 ifneq ($(WERROR),)
 WARN += -Werror
-endif
-ifneq ($(COVERAGE),)
-HARDEN += --coverage
-LINK_HARDEN += --coverage
 endif
 
 CORE_LIBS := libuv lmdb yaml-0.1 libcjson
@@ -46,6 +46,8 @@ module_files = $(shell grep -l '^/\* module: $(1) ' $(MODULE_FILES))
 module_packages = $(shell sed -n 's|^/\* module: $(1) libs: \(.*\) \*/|\1|p' $(MODULE_FILES) | tr ' ' '\n' | sort -u)
 PRESENT := $(foreach m,$(MODULES),$(if $(shell pkg-config --exists $(call module_packages,$(m)) && echo y),$(m)))
 ABSENT := $(filter-out $(PRESENT),$(MODULES))
+# A line of left_out.txt; printf puts the tab.
+left_out = $(1)\tneeds $(call module_packages,$(1)), and pkg-config did not find it when weir was built\n
 
 object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 LIB := $(BUILD)/libweir-core.a
@@ -53,6 +55,7 @@ WEIR := $(BUILD)/weir
 MODULE_SO := $(PRESENT:%=$(BUILD)/lib/weir/%.so)
 
 TEST_HELPERS := $(wildcard tests/testing*.c tests/broker.c tests/lib_*.c tests/contract_*.c tests/*_kit.c)
+TEST_LIBS = $(shell pkg-config --libs check libmosquitto 2>/dev/null)
 TEST_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c tests/sim_*.c))
 TEST_MODULES := $(patsubst tests/modules/%.c,$(BUILD)/tests/modules/%.so,$(wildcard tests/modules/*.c)) \
 	$(foreach t,source sink function,$(if $(wildcard $(t)s/template.c),$(BUILD)/tests/modules/template_$(t).so))
@@ -62,12 +65,12 @@ EXAMPLE_PROGRAMS := $(filter-out $(EXAMPLE_MODULES:.so=),$(patsubst %.c,$(BUILD)
 BENCH_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bench/*.c))
 FUZZERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: all demo test install uninstall clean asan tsan ubsan valgrind lint coverage bench campaign fuzz help deps-build programs
+.PHONY: all demo test install uninstall clean asan tsan ubsan valgrind lint coverage bench campaign fuzz fuzzers help programs FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 
 all: $(WEIR) $(MODULE_SO) $(EXAMPLE_MODULES) $(EXAMPLE_PROGRAMS) ## build weir, its modules and the examples
-	@for m in $(ABSENT); do echo "left out: module $$m: a library is missing"; done
+	@sed 's/^/left out: module /; s/\t/: /' $(BUILD)/left_out.txt
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -77,15 +80,14 @@ $(LIB): $(call object,$(CORE))
 	@rm -f $@
 	$(AR) rcs $@ $^
 
-# The table of built-ins is written anew only when it changes.
-.PHONY: builtin-changes
-builtin-changes:
-$(BUILD)/builtin.c: builtin-changes
-	@mkdir -p $(BUILD)
-	@scripts/builtins "$(BUILTINS)" "$(ABSENT)" >$@.new
-	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+# Both are looked at in every build, and written anew only when they change.
+$(BUILD)/left_out.txt: FORCE
+	@mkdir -p $(@D)
+	@printf '$(foreach m,$(ABSENT),$(call left_out,$(m)))' | scripts/update $@
+$(BUILD)/builtin.c: FORCE $(BUILD)/left_out.txt
+	@scripts/builtins $(BUILD)/left_out.txt $(BUILTINS) | scripts/update $@
 
-$(BUILD)/builtin.o: $(BUILD)/builtin.c
+$(BUILD)/builtin.o: $(BUILD)/builtin.c core/registry.h core/weir_plugin.h core/weir.h
 	$(CC) $(ALL_CFLAGS) -c $< -o $@
 
 BUILTIN_OBJECTS := $(call object,$(BUILTIN_FILES)) $(BUILD)/builtin.o
@@ -104,12 +106,12 @@ $(foreach m,$(PRESENT),$(eval $(call module_rule,$(m))))
 # Tests.
 $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(call object,$(TEST_HELPERS)) $(BUILTIN_OBJECTS) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $^ -o $@ $(shell pkg-config --libs check) $(if $(shell pkg-config --exists libmosquitto && echo y),-lmosquitto) $(ALL_LIBS)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $^ -o $@ $(TEST_LIBS) $(ALL_LIBS)
 
-$(BUILD)/tests/modules/template_%.so: $(BUILD)/builtin.c
+$(BUILD)/tests/modules/template_%.so: %s/template.c core/weir.h core/weir_plugin.h
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -DWEIR_BUILD_MODULE -shared $(ALL_LDFLAGS) $*s/template.c -o $@
-$(BUILD)/tests/modules/%.so: tests/modules/%.c core/weir.h core/weir_plugin.h
+	$(CC) $(ALL_CFLAGS) -DWEIR_BUILD_MODULE -shared $(ALL_LDFLAGS) $< -o $@
+$(BUILD)/tests/modules/%.so: tests/modules/%.c core/weir.h core/weir_plugin.h $(wildcard tests/modules/*.h)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -shared $(ALL_LDFLAGS) $< -o $@
 
@@ -122,69 +124,71 @@ $(EXAMPLE_PROGRAMS): $(BUILD)/%: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $< -o $@ $(if $(call links_of,$<),$(shell pkg-config --cflags --libs $(call links_of,$<))) -pthread
 
-programs: all $(TEST_PROGRAMS) $(TEST_MODULES) $(BENCH_PROGRAMS)
+# What a target needs first may be installed by it, so the build proper is a make of its own; parallel when nothing was said.
+SUBMAKE = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
-deps-build:
-	@scripts/deps build
+programs: all $(TEST_PROGRAMS) $(TEST_MODULES) $(BENCH_PROGRAMS)
 
 demo: ## install what is missing, build, and run the main job with a real broker (KILL=1: weir is killed in the middle)
 	@scripts/deps build demo
-	@$(MAKE) --no-print-directory all
+	@$(SUBMAKE) all
 	@examples/iot-telemetry/demo $(BUILD)
 
 test: ## install what is missing, build, and run every test (TESTS=word: only matching ones)
 	@scripts/deps build test
-	@$(MAKE) --no-print-directory programs
+	@$(SUBMAKE) programs
 	@scripts/run-tests $(BUILD) $(TESTS)
 
 asan: ## build with AddressSanitizer and UBSan in a folder of its own and run the tests there
 	@scripts/deps build test
-	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SANITIZE=address,undefined programs
-	@ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 WEIR_TEST_SLOW=4 scripts/run-tests $(BUILD)/asan $(TESTS)
+	@$(SUBMAKE) BUILD=$(BUILD)/asan SANITIZE=address,undefined programs
+	@ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 WEIR_TEST_SLOW=4 scripts/run-tests $(BUILD)/asan $(TESTS)
 
 ubsan: ## the same with UBSan alone
 	@scripts/deps build test
-	@$(MAKE) --no-print-directory BUILD=$(BUILD)/ubsan SANITIZE=undefined programs
+	@$(SUBMAKE) BUILD=$(BUILD)/ubsan SANITIZE=undefined programs
 	@UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 WEIR_TEST_SLOW=3 scripts/run-tests $(BUILD)/ubsan $(TESTS)
 
 tsan: ## the same with ThreadSanitizer
 	@scripts/deps build test
-	@$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan SANITIZE=thread programs
-	@TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=tests/tsan.txt WEIR_TEST_SLOW=8 scripts/run-tests $(BUILD)/tsan $(TESTS)
+	@$(SUBMAKE) BUILD=$(BUILD)/tsan SANITIZE=thread programs
+	@TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 WEIR_TEST_SLOW=8 scripts/run-tests $(BUILD)/tsan $(TESTS)
 
 valgrind: ## run the unit tests under memcheck
 	@scripts/deps build test ci
-	@$(MAKE) --no-print-directory programs
-	@WEIR_TEST_SLOW=20 WEIR_TEST_WRAP="valgrind -q --error-exitcode=99 --leak-check=full --child-silent-after-fork=no --trace-children=no" scripts/run-tests $(BUILD) $(TESTS)
+	@$(SUBMAKE) programs
+	@WEIR_TEST_SLOW=20 WEIR_TEST_WRAP="valgrind -q --error-exitcode=99 --leak-check=full" scripts/run-tests $(BUILD) $(TESTS)
 
-lint: ## clang-tidy, cppcheck and the format check
+lint: ## clang-tidy, cppcheck and the format check; every finding is an error
 	@scripts/deps build test ci
 	@scripts/lint
 
 coverage: ## run the tests with coverage; prints a table, writes build/coverage/coverage.html
 	@scripts/deps build test ci
-	@$(MAKE) --no-print-directory BUILD=$(BUILD)/coverage COVERAGE=1 OPTIMIZE='-O0 -g' programs
+	@$(SUBMAKE) BUILD=$(BUILD)/coverage COVERAGE=1 programs
 	@scripts/run-tests $(BUILD)/coverage $(TESTS)
 	@gcovr -r . --object-directory $(BUILD)/coverage --exclude tests --exclude examples --html $(BUILD)/coverage/coverage.html --print-summary
 
 bench: ## benchmarks, each beside the bare library in one run, with the ratio
 	@scripts/deps build test
-	@$(MAKE) --no-print-directory programs
+	@$(SUBMAKE) programs
 	@tests/bench/run $(BUILD)
 
 campaign: ## long campaigns: simulation seeds and kills (LENGTH=short|long)
 	@scripts/deps build test
-	@$(MAKE) --no-print-directory programs
+	@$(SUBMAKE) programs
 	@tests/campaign/run $(BUILD) $(or $(LENGTH),long)
 
-$(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(CORE) $(BUILTIN_FILES) $(BUILD)/builtin.c
+$(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILTIN_OBJECTS) $(LIB)
 	@mkdir -p $(@D)
-	$(CLANG) -std=gnu11 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined -Icore $(shell pkg-config --cflags $(CORE_LIBS)) $^ -o $@ $(ALL_LIBS)
+	$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $(ALL_LDFLAGS) $^ -o $@ $(ALL_LIBS)
+
+fuzzers: $(FUZZERS)
 
 fuzz: ## run every fuzzer for FUZZ_SECONDS (30) each
 	@scripts/deps build ci
-	@$(MAKE) --no-print-directory $(FUZZERS)
-	@for f in $(FUZZERS); do mkdir -p $$f.corpus && $$f -max_total_time=$(or $(FUZZ_SECONDS),30) -print_final_stats=0 -verbosity=0 $$f.corpus || exit 1; echo "fuzz: $$(basename $$f) found nothing"; done
+	@$(SUBMAKE) BUILD=$(BUILD)/fuzz CC=$(CLANG) SANITIZE=fuzzer-no-link,address,undefined fuzzers
+	@scripts/fuzz $(BUILD)/fuzz $(or $(FUZZ_SECONDS),30)
 
 install: all ## install into PREFIX (/usr/local), below DESTDIR
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/weir $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/weir
