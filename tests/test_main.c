@@ -250,11 +250,11 @@ START_TEST(test_a_second_signal_ends_at_once)
     snprintf(text, sizeof text,
              "store: { path: ./store, size_max: 64MiB }\n"
              "limits: { stop: 1h }\n"
-             "sources: { s: { type: generate, count: 1, payload: '{\"do\":\"sleep\"}' } }\n"
+             "sources: { s: { type: generate, count: 1 } }\n"
              "functions: { m: { module: '%s' } }\n"
              "sinks: { o: { type: drop } }\n"
              "routes: [ { from: s, call: m, to: o } ]\n",
-             testing_module("moody"));
+             testing_module("stuck"));
     file_write(text);
     run_ready();
     ck_assert(testing_wait(call_open, NULL, 60000));
