@@ -41,9 +41,9 @@ struct route_sink {
 struct route_config {
     enum route_order order;
     uint32_t lanes;
-    bool calls;            /* has functions */
-    bool whole;            /* cheap path: one lane, events of a block stay together, no per-event bookkeeping */
-    uint32_t calls_max;    /* calls open at once; 0: no bound */
+    bool calls;         /* has functions */
+    bool whole;         /* cheap path: one lane, events of a block stay together, no per-event bookkeeping */
+    uint32_t calls_max; /* calls open at once; 0: no bound */
     size_t batch_events, batch_bytes;
     int64_t batch_wait_us; /* 0: take what is there */
     size_t window_events, window_bytes;
@@ -59,8 +59,8 @@ struct route_config {
  * finished ranges above it. A change of the lane count holds only above the old vector's highest position. */
 struct route_vector {
     uint32_t lanes;
-    const uint64_t *positions;    /* [lanes]: everything of the lane up to here is finished */
-    const uint64_t (*ranges)[2];  /* finished, first..last, ascending, above positions[0] */
+    const uint64_t *positions;   /* [lanes]: everything of the lane up to here is finished */
+    const uint64_t (*ranges)[2]; /* finished, first..last, ascending, above positions[0] */
     size_t range_count;
 };
 
@@ -77,10 +77,10 @@ struct route_batch {
     const weir_event *events; /* contiguous: a slice of a block, or the batch's own copy of the event structs */
     size_t count;
     uint32_t lane;
-    uint32_t attempt;          /* of events[0], from 1 */
+    uint32_t attempt; /* of events[0], from 1 */
     struct route_shard *shard;
     void *shell;
-    bool replay;               /* one dead letter on its way again */
+    bool replay; /* one dead letter on its way again */
     /* the rest is the route's */
     struct route_batch_state *state;
 };
@@ -113,8 +113,8 @@ struct route_input {
     /* ROUTE_CALLED: result WEIR_OK, or the whole call failed (WEIR_FATAL: do not retry, stop the route). wrote: a
      * bit for each sink that has outputs. failed: indices, ascending. On ordered routes outputs exist only for
      * the inputs before failed[0]; with ORDER_NONE for all but the failed ones.
-     * ROUTE_WRITTEN: result WEIR_OK (all but `failed` confirmed), WEIR_RETRY, WEIR_REJECT (all), WEIR_FATAL. failed:
-     * indices of outputs that the sink rejected one by one, ascending; they are dead. */
+     * ROUTE_WRITTEN: result WEIR_OK (all but `failed` confirmed), WEIR_RETRY, WEIR_REJECT (all), WEIR_FATAL.
+     * failed: indices of outputs that the sink rejected one by one, ascending; they are dead. */
     struct route_batch *batch;
     uint32_t sink;
     int result;
@@ -126,18 +126,18 @@ struct route_input {
 };
 
 enum route_action_type {
-    ROUTE_CALL,     /* batch */
-    ROUTE_WRITE,    /* batch, sink: write those of its outputs that are not confirmed yet */
-    ROUTE_CUT,      /* batch: its inputs from `index` on left it (they will come in another batch); their outputs
-                       and state writes are void. Before anything else with that batch */
-    ROUTE_DEAD,     /* batch, stage: index counts inputs when sink is SIZE_MAX, else outputs for that sink. The shell
-                       copies the event into the next transaction of this shard */
-    ROUTE_DONE,     /* batch: take its state writes into the shard's next commit, then free what is the shell's */
-    ROUTE_DROPPED,  /* batch: nothing of it counts (shard lost, stop deadline); free what is the shell's */
-    ROUTE_COMMIT,   /* shard, vector, low, ticket: store these with the state and dead letters taken so far */
-    ROUTE_SETTLE,   /* shard, low: everything up to low is completed, durably where that is needed */
-    ROUTE_WANT,     /* events, bytes: the room in the window changed */
-    ROUTE_ARM,      /* at: send ROUTE_TICK then; replaces what was armed; INT64_MAX: disarm */
+    ROUTE_CALL,    /* batch */
+    ROUTE_WRITE,   /* batch, sink: write those of its outputs that are not confirmed yet */
+    ROUTE_CUT,     /* batch: its inputs from `index` on left it (they will come in another batch); their outputs
+                      and state writes are void. Before anything else with that batch */
+    ROUTE_DEAD,    /* batch, stage: index counts inputs when sink is SIZE_MAX, else outputs for that sink. The shell
+                      copies the event into the next transaction of this shard */
+    ROUTE_DONE,    /* batch: take its state writes into the shard's next commit, then free what is the shell's */
+    ROUTE_DROPPED, /* batch: nothing of it counts (shard lost, stop deadline); free what is the shell's */
+    ROUTE_COMMIT,  /* shard, vector, low, ticket: store these with the state and dead letters taken so far */
+    ROUTE_SETTLE,  /* shard, low: everything up to low is completed, durably where that is needed */
+    ROUTE_WANT,    /* events, bytes: the room in the window changed */
+    ROUTE_ARM,     /* at: send ROUTE_TICK then; replaces what was armed; INT64_MAX: disarm */
     ROUTE_RELEASED, /* shard: nothing of it is open; the handle is gone after this */
     ROUTE_FAILED,   /* on_failure: stop, or a fatal result: the route takes no more; reason in result */
     ROUTE_FINISHED  /* stop is complete */
@@ -149,7 +149,7 @@ struct route_action {
     struct route_shard *shard;
     size_t sink;
     size_t index;
-    int result;       /* ROUTE_DEAD: WEIR_REJECT, or WEIR_RETRY when the attempts are used up */
+    int result; /* ROUTE_DEAD: WEIR_REJECT, or WEIR_RETRY when the attempts are used up */
     uint32_t attempts;
     uint64_t low;
     uint64_t ticket;
@@ -175,10 +175,10 @@ struct route_shard *route_open(struct route *route, const struct route_shard_ope
 void *route_shard_user(const struct route_shard *shard);
 uint64_t route_resume(const struct route_shard *shard); /* emit from the first event after this position */
 
-/* One step. Writes at most `room` actions (room >= 8), returns their count; *more: call again with ROUTE_MORE before
- * any other input. Actions are to be carried out in order; what they lead to comes as later inputs. */
-size_t route_step(struct route *route, const struct route_input *input, int64_t now_us, struct route_action *actions,
-                  size_t room, bool *more);
+/* One step. Writes at most `room` actions (room >= 8), returns their count; *more: call again with ROUTE_MORE
+ * before any other input. Actions are to be carried out in order; what they lead to comes as later inputs. */
+size_t route_step(struct route *route, const struct route_input *input, int64_t now_us,
+                  struct route_action *actions, size_t room, bool *more);
 
 struct route_status {
     size_t open_events, open_bytes; /* the window in use */
