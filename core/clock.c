@@ -125,17 +125,26 @@ static bool offset_read(struct cursor *cursor, int64_t *minutes)
     return true;
 }
 
+/* hh:mm:ss; a leap second counts as the first of the next minute. */
+static bool day_read(struct cursor *cursor, int64_t *seconds)
+{
+    int hour, minute, second;
+    if (!digits(cursor, 2, &hour) || !mark(cursor, ":") || !digits(cursor, 2, &minute) || !mark(cursor, ":") ||
+        !digits(cursor, 2, &second) || hour > 23 || minute > 59 || second > 60)
+        return false;
+    *seconds = (hour * 60 + minute) * 60 + second;
+    return true;
+}
+
 int time_parse(const char *text, size_t size, int64_t *time_us)
 {
+    if (!text)
+        return WEIR_INVALID;
     struct cursor cursor = {text, text + size};
-    int64_t days, us, minutes;
-    int hour, minute, second;
-    if (!text || !date_read(&cursor, &days) || !mark(&cursor, "Tt ") || !digits(&cursor, 2, &hour) ||
-        !mark(&cursor, ":") || !digits(&cursor, 2, &minute) || !mark(&cursor, ":") || !digits(&cursor, 2, &second) ||
+    int64_t days, seconds, us, minutes;
+    if (!date_read(&cursor, &days) || !mark(&cursor, "Tt ") || !day_read(&cursor, &seconds) ||
         !fraction_read(&cursor, &us) || !offset_read(&cursor, &minutes) || cursor.at != cursor.end)
         return WEIR_INVALID;
-    if (hour > 23 || minute > 59 || second > 60)
-        return WEIR_INVALID;
-    *time_us = ((days * 24 + hour) * 60 + minute - minutes) * 60 * SECOND_US + second * SECOND_US + us;
+    *time_us = ((days * 24 * 60 - minutes) * 60 + seconds) * SECOND_US + us;
     return WEIR_OK;
 }

@@ -135,9 +135,10 @@ int json_number(weir_view raw, double *number)
 static size_t escape_one(const char *at, size_t length, char to[8])
 {
     static const char hex[] = "0123456789abcdef", from[] = "\"\\\b\f\n\r\t", into[] = "\"\\bfnrt";
+    static const char unknown[] = {'\xEF', '\xBF', '\xBD'}, unicode[] = {'\\', 'u', '0', '0'};
     if (!length) {
-        memcpy(to, "\xEF\xBF\xBD", 3);
-        return 3;
+        memcpy(to, unknown, sizeof unknown);
+        return sizeof unknown;
     }
     const char *found = *at ? strchr(from, *at) : NULL;
     if (found) {
@@ -146,7 +147,7 @@ static size_t escape_one(const char *at, size_t length, char to[8])
         return 2;
     }
     if ((unsigned char)*at < 0x20) {
-        memcpy(to, "\\u00", 4);
+        memcpy(to, unicode, sizeof unicode);
         to[4] = hex[*at >> 4 & 15];
         to[5] = hex[*at & 15];
         return 6;

@@ -1,7 +1,7 @@
 /* retry.h: when to try again: exponential backoff with full jitter.
  *
- * The delay before attempt n + 1 is uniform in [1 ms, min(cap, base * 2^(n-1))], after "Exponential Backoff And Jitter" (AWS
- * Architecture Blog, 2015). Pure. */
+ * The delay before attempt n + 1 is uniform in [1 ms, min(cap, base * 2^(n-1))], after "Exponential Backoff And
+ * Jitter" (AWS Architecture Blog, 2015). Pure. */
 #ifndef WEIR_RETRY_H
 #define WEIR_RETRY_H
 

@@ -77,7 +77,7 @@ static struct metric *stats_add(struct stats *stats, size_t place, const char *n
         return &stats->spare;
     if (stats->count == stats->room) {
         size_t room = stats->room ? stats->room * 2 : 64;
-        struct named **items = realloc(stats->items, room * sizeof *items);
+        struct named **items = realloc(stats->items, room * sizeof(struct named *));
         if (!items)
             return &stats->spare;
         stats->items = items;
@@ -86,7 +86,7 @@ static struct metric *stats_add(struct stats *stats, size_t place, const char *n
     struct named *item = named_new(name, labels);
     if (!item)
         return &stats->spare;
-    memmove(&stats->items[place + 1], &stats->items[place], (stats->count - place) * sizeof *stats->items);
+    memmove(&stats->items[place + 1], &stats->items[place], (stats->count - place) * sizeof(struct named *));
     stats->items[place] = item;
     stats->count++;
     return &item->metric;

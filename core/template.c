@@ -219,11 +219,9 @@ static void time_add(const weir_event *event, const char *format, struct templat
         target_add(target, view_make(text, strftime(text, sizeof text, format, &tm)));
 }
 
-static int field_add(const struct part *part, const weir_batch *batch, size_t i, struct arena *scratch,
-                     struct template_target *target)
+/* The value, or what stands for it when it is missing. */
+static int value_add(const struct part *part, int result, weir_view value, struct template_target *target)
 {
-    weir_view value;
-    int result = field_read(part->field, batch, i, scratch, &value);
     if (result == WEIR_MISSING || result == WEIR_INVALID) {
         value = part->fallback;
         result = value.data ? WEIR_OK : WEIR_REJECT;
@@ -231,6 +229,20 @@ static int field_add(const struct part *part, const weir_batch *batch, size_t i,
     if (result == WEIR_OK)
         target_add(target, value);
     return result;
+}
+
+static int own_add(const struct part *part, const weir_view *own, struct template_target *target)
+{
+    weir_view value = own ? own[part->own] : view_make(NULL, 0);
+    return value_add(part, value.data ? WEIR_OK : WEIR_MISSING, value, target);
+}
+
+static int field_add(const struct part *part, const weir_batch *batch, size_t i, struct arena *scratch,
+                     struct template_target *target)
+{
+    weir_view value = {0};
+    int result = field_read(part->field, batch, i, scratch, &value);
+    return value_add(part, result, value, target);
 }
 
 int template_render_with(const weir_template *pattern, const weir_batch *batch, size_t i, const weir_view *own,
@@ -248,7 +260,7 @@ int template_render_with(const weir_template *pattern, const weir_batch *batch, 
         else if (part->kind == PART_TIME)
             time_add(&batch->events[i], part->text.data, target);
         else if (part->kind == PART_OWN)
-            target_add(target, own[part->own]);
+            result = own_add(part, own, target);
         else
             result = field_add(part, batch, i, &scratch, target);
     }

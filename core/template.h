@@ -24,7 +24,7 @@ weir_view template_prefix(const weir_template *pattern);
  * cut, call again with more. WEIR_OK, WEIR_REJECT (a field without default is missing), WEIR_NOMEM. */
 int template_render(const weir_template *pattern, const weir_batch *batch, size_t i, char *buffer, size_t size,
                     size_t *length);
-/* The same with the values of the own names, in their order. */
+/* The same with the values of the own names, in their order; an absent value, or NULL for all, is missing. */
 struct template_target {
     char *buffer;
     size_t size, length;

@@ -140,6 +140,12 @@ START_TEST(test_own_names)
     ck_assert_str_eq(buffer, "0.5 d1 17 17");
     ck_assert_uint_eq(target.length, strlen(buffer));
     ck_assert_ptr_null(template_constant(pattern));
+    size_t length; /* a rendering without them: they are missing */
+    ck_assert_int_eq(template_render(pattern, &batch, 0, buffer, sizeof buffer, &length), WEIR_REJECT);
+    template_free(pattern);
+    ck_assert_int_eq(template_parse_with("{{seq|none}}", own, &pattern, &error), WEIR_OK);
+    ck_assert_int_eq(template_render(pattern, &batch, 0, buffer, sizeof buffer, &length), WEIR_OK);
+    ck_assert_str_eq(buffer, "none");
     template_free(pattern);
     ck_assert_int_eq(template_parse_with("{{sequence}}", own, &pattern, &error), WEIR_INVALID);
     ck_assert_ptr_nonnull(strstr(error.text, "payload.a.b[0], seq, random"));
