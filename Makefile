@@ -195,7 +195,7 @@ install: all ## install into PREFIX (/usr/local), below DESTDIR
 	install -s -m 755 $(WEIR) $(DESTDIR)$(PREFIX)/bin/weir
 	$(if $(MODULE_SO),install -s -m 644 $(MODULE_SO) $(DESTDIR)$(PREFIX)/lib/weir/)
 	install -m 644 core/weir.h core/weir_plugin.h $(DESTDIR)$(PREFIX)/include/weir/
-	printf 'prefix=%s\n\nName: weir\nDescription: write functions, sources and sinks for weir\nVersion: %s\nCflags: -I$${prefix}/include/weir\nmoduledir=$${prefix}/lib/weir\n' '$(PREFIX)' '$(VERSION)' >$(DESTDIR)$(PREFIX)/lib/pkgconfig/weir.pc
+	printf 'prefix=%s\nmoduledir=$${prefix}/lib/weir\n\nName: weir\nDescription: write functions, sources and sinks for weir\nVersion: %s\nCflags: -I$${prefix}/include/weir\n' '$(PREFIX)' '$(VERSION)' >$(DESTDIR)$(PREFIX)/lib/pkgconfig/weir.pc
 
 uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(PREFIX)/bin/weir $(MODULES:%=$(DESTDIR)$(PREFIX)/lib/weir/%.so) $(DESTDIR)$(PREFIX)/include/weir/weir.h $(DESTDIR)$(PREFIX)/include/weir/weir_plugin.h $(DESTDIR)$(PREFIX)/lib/pkgconfig/weir.pc
