@@ -26,8 +26,8 @@ static int make_store(struct engine *engine, struct error *error)
     struct store_options options = {
         .path = engine->config->store_path, .size_max = (uint64_t)engine->config->store_size_max, .create = true};
     int result = store_open(&engine->store, &options, engine->log, error);
-    if (result != WEIR_OK)
-        return result;
+    if (result != WEIR_OK) /* an older layout is the store's trouble, not the configuration's */
+        return result == WEIR_INVALID ? WEIR_DAMAGED : result;
     engine->reader = store_reader_new(engine->store);
     engine->readers = calloc((size_t)engine->config->workers, sizeof(struct store_reader *));
     if (!engine->reader || !engine->readers)

@@ -53,7 +53,7 @@ static const char *row_fault(const weir_option *row, size_t state_size)
         return "it has no help";
     if (row->type > WEIR_OPTION_GROUP)
         return "its type is unknown to this weir";
-    if ((row->flags & ~(uint32_t)(WEIR_OPTION_REQUIRED | WEIR_OPTION_TRUE_OK)) != 0)
+    if ((row->flags & ~(uint32_t)(WEIR_OPTION_REQUIRED | WEIR_OPTION_TRUE_OK | WEIR_OPTION_IS_PATH)) != 0)
         return "it has a flag that is unknown to this weir";
     if (row->offset % sizeof(void *) != 0 || row->offset > state_size || size > state_size - row->offset)
         return "its member does not lie in the state";

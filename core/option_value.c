@@ -263,12 +263,17 @@ static void list_fill(const struct option_slot *slot)
 static void pattern_fill(const struct option_slot *slot)
 {
     struct error error;
+    const char *text = slot->node->text;
     int result;
 
-    if (slot->row->type == WEIR_OPTION_TEMPLATE)
-        result = template_parse_with(slot->node->text, slot->row->choices, slot->member, &error);
+    if ((slot->row->flags & WEIR_OPTION_IS_PATH) != 0)
+        text = option_path(slot->arena, slot->node->file, text);
+    if (text == NULL)
+        result = error_set(&error, WEIR_NOMEM, "out of memory");
+    else if (slot->row->type == WEIR_OPTION_TEMPLATE)
+        result = template_parse_with(text, slot->row->choices, slot->member, &error);
     else
-        result = field_parse(slot->node->text, slot->member, &error);
+        result = field_parse(text, slot->member, &error);
     if (result != WEIR_OK)
         yaml_fault(slot->report, slot->node, "%s", error.text);
 }

@@ -35,7 +35,8 @@ typedef enum weir_option_type {
 
 enum {
     WEIR_OPTION_REQUIRED = 1u << 0,
-    WEIR_OPTION_TRUE_OK = 1u << 1 /* a GROUP may also be written `true` or `false` */
+    WEIR_OPTION_TRUE_OK = 1u << 1, /* a GROUP may also be written `true` or `false` */
+    WEIR_OPTION_IS_PATH = 1u << 2  /* a TEMPLATE that is a path: relative, it starts at the file's folder */
 };
 
 typedef struct weir_range {
@@ -62,7 +63,8 @@ struct weir_option {
     uint32_t flags;
 };
 
-/* What the core offers one instance. Loop thread only, except wake, log, stat_add and the two clocks. */
+/* What the core offers one instance. Loop thread only, except wake, log, stat_add, render,
+ * event_id and the two clocks. */
 typedef struct weir_watch weir_watch;
 typedef struct weir_timer weir_timer;
 typedef struct weir_shard weir_shard;

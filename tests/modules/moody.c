@@ -22,12 +22,13 @@ static int says(const weir_event *event, const char *word)
 static int put_marked(const struct moody *self, const weir_event *event, size_t i, const char *output,
                       weir_out *out)
 {
-    size_t mark = strlen(self->mark);
+    size_t mark = self->mark ? strlen(self->mark) : 0;
     char *text = weir_out_alloc(out, event->payload.size + mark);
     if (!text)
         return WEIR_NOMEM;
     memcpy(text, event->payload.data, event->payload.size);
-    memcpy(text + event->payload.size, self->mark, mark);
+    if (mark)
+        memcpy(text + event->payload.size, self->mark, mark);
     weir_event result = {
         .payload = {text, event->payload.size + mark}, .key = event->key, .subject = event->subject};
     return weir_out_put(out, i, output, &result);
@@ -77,7 +78,6 @@ static const weir_option moody_options[] = {
     {.name = "mark",
      .type = WEIR_OPTION_TEXT,
      .offset = offsetof(struct moody, mark),
-     .fallback = "",
      .help = "Put behind every payload."},
     {.name = "pause",
      .type = WEIR_OPTION_DURATION,
