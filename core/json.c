@@ -49,11 +49,13 @@ int json_path_parse(const char *text, struct json_path *path)
 /* Past the closing quote of the string that begins at `at`, or NULL. */
 static const char *string_skip(const char *at, const char *end)
 {
-    for (at++; at < end && *at != '"'; at++) {
+    for (at++; at < end; at++) {
+        if (*at == '"')
+            return at + 1;
         if (*at == '\\' && ++at == end)
             return NULL;
     }
-    return at < end ? at + 1 : NULL;
+    return NULL;
 }
 
 /* Past the value at `at`: brackets are only counted. NULL: the text ends inside it, or there is none. */
@@ -76,12 +78,15 @@ static const char *value_skip(const char *at, const char *end)
     return at;
 }
 
-/* A key without escapes compares as it is. One with them is unescaped first; if it does not fit, no path can name
- * it. */
+/* A key without escapes compares as it is. One with them is longer than its text, and unescaped first; if it does
+ * not fit into the buffer, no path can name it. */
 static bool key_equal(weir_view raw, weir_view key)
 {
+    if (raw.size <= key.size + 2)
+        return raw.size == key.size + 2 && memcmp(raw.data + 1, key.data, key.size) == 0 &&
+               !memchr(key.data, '\\', key.size);
     if (!memchr(raw.data, '\\', raw.size))
-        return raw.size == key.size + 2 && memcmp(raw.data + 1, key.data, key.size) == 0;
+        return false;
     char text[JSON_KEY_MAX];
     size_t length;
     return json_text(raw, text, sizeof text, &length) == WEIR_OK && view_equal(view_make(text, length), key);

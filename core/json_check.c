@@ -40,8 +40,9 @@ static bool check_scalar(struct checker *c)
     const char *first = c->at;
     c->at = json_scalar(c->at, c->end);
     weir_view raw = view_make(first, (size_t)(c->at - first));
-    return view_is(raw, "null") || view_is(raw, "true") || view_is(raw, "false") ||
-           (raw.size && json_number_valid(raw));
+    if (raw.size && (*first == '-' || (*first >= '0' && *first <= '9')))
+        return json_number_valid(raw);
+    return view_is(raw, "null") || view_is(raw, "true") || view_is(raw, "false");
 }
 
 static bool check_member(struct checker *c)

@@ -1,5 +1,7 @@
 /* test_json_text.c: strings and numbers of JSON text: the corners by table, escaping at random. */
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include "json.h"
 #include "testing.h"
@@ -70,6 +72,28 @@ START_TEST(test_numbers)
 }
 END_TEST
 
+/* Every way to read a number gives what the C library gives. */
+START_TEST(test_numbers_agree_with_the_library)
+{
+    struct random random;
+    random_init(&random, testing_seed());
+    for (int round = 0; round < 100000; round++) {
+        char text[64];
+        double number;
+        uint64_t digits = random_next(&random) >> random_below(&random, 64);
+        int size =
+            snprintf(text, sizeof text, "%s%llu", random_below(&random, 2) ? "-" : "", (unsigned long long)digits);
+        if (random_below(&random, 3))
+            size += snprintf(text + size, sizeof text - (size_t)size, ".%0*llu", 1 + (int)random_below(&random, 12),
+                             (unsigned long long)random_below(&random, 100000));
+        if (random_below(&random, 3) == 0)
+            size += snprintf(text + size, sizeof text - (size_t)size, "e%d", (int)random_below(&random, 700) - 350);
+        ck_assert_msg(json_number(view_make(text, (size_t)size), &number) == WEIR_OK, "%s", text);
+        ck_assert_msg(number == strtod(text, NULL), "%s: %.17g", text, number);
+    }
+}
+END_TEST
+
 /* Whatever is escaped becomes a valid string that reads back as it was, but for what was not UTF-8. */
 START_TEST(test_what_is_escaped_comes_back)
 {
@@ -115,6 +139,7 @@ static Suite *suite(void)
     tcase_add_test(c, test_text_table);
     tcase_add_test(c, test_text_stops_at_the_buffer);
     tcase_add_test(c, test_numbers);
+    tcase_add_test(c, test_numbers_agree_with_the_library);
     tcase_add_test(c, test_what_is_escaped_comes_back);
     tcase_add_test(c, test_escape_is_bounded);
     suite_add_tcase(s, c);
