@@ -70,6 +70,7 @@ FUZZERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz/fuzz_*.c)
 .DELETE_ON_ERROR:
 
 all: $(WEIR) $(MODULE_SO) $(EXAMPLE_MODULES) $(EXAMPLE_PROGRAMS) ## build weir, its modules and the examples
+	@rm -f $(filter-out $(MODULE_SO),$(wildcard $(BUILD)/lib/weir/*.so))
 	@sed 's/^/left out: module /; s/\t/: /' $(BUILD)/left_out.txt
 
 $(BUILD)/obj/%.o: %.c
