@@ -300,7 +300,7 @@ static void flow_arm(struct flow *flow, int64_t at)
         return;
     }
     int64_t delay = at - clock_mono_us();
-    uint64_t ms = delay <= 0 ? 0 : (uint64_t)(delay + MILLISECOND_US - 1) / MILLISECOND_US;
+    uint64_t ms = delay <= 0 ? 0 : (uint64_t)delay / MILLISECOND_US + 1;
     uv_update_time(&flow->engine->loop);
     uv_timer_start(&flow->timer, timer_tick, ms, 0);
 }

@@ -187,8 +187,8 @@ size_t route_step(struct route *route, const struct route_input *input, int64_t 
         return actions_give(route, actions, room, more);
     CHECK(route->action_count == 0);
     route->now = now_us > route->now ? now_us : route->now;
-    if (route->armed <= route->now)
-        route->armed = INT64_MAX; /* it fired, or is about to: a later one must be armed anew */
+    if (input->type == ROUTE_TICK || route->armed <= route->now)
+        route->armed = INT64_MAX; /* it fired, perhaps a little early: whatever is still due is armed anew */
     route_recycle(route);
     route_input(route, input);
     timers_fire(route);

@@ -148,7 +148,7 @@ class Weir:
 
     def dead(self):
         letters = json.loads(self.command("dead", "list", self.config, "-o", "json"))
-        return letters["dead_letters"] if isinstance(letters, dict) else letters
+        return letters["dead"]
 
     def idle(self):
         """Everything accepted is completed, and nothing waits."""
