@@ -1,0 +1,31 @@
+/* tls.h: TLS of one instance: certificates loaded once, the broker checked, and what went wrong in words. */
+#ifndef WEIR_MQTT_TLS_H
+#define WEIR_MQTT_TLS_H
+
+#include "weir_plugin.h"
+
+struct mosquitto;
+
+struct tls_options {
+    int64_t present, verify, min_version; /* min_version: 0 is 1.2, 1 is 1.3 */
+    const char *ca, *cert, *key, *key_password, *server_name;
+    weir_list alpn;
+};
+
+struct tls;
+
+/* WEIR_OK, WEIR_INVALID (refused by host: a file that cannot be used), WEIR_NOMEM. `options` must outlive it. */
+int tls_new(const struct tls_options *options, const char *server, const weir_host *host, struct tls **made);
+void tls_free(struct tls *tls);
+/* The client will talk by it. A result of libmosquitto. */
+int tls_use(struct tls *tls, struct mosquitto *client);
+/* Bytes that are decrypted and not yet read: the descriptor does not tell of them. */
+int tls_pending(struct mosquitto *client);
+
+/* What OpenSSL said last is remembered as `text` (from libmosquitto's log). */
+#define TLS_TEXT_MAX 300
+/* Why the handshake failed and what to do, by the check of the certificate or by `text`; false: nobody knows. */
+int tls_reason(const struct tls *tls, const char *text, char reason[TLS_TEXT_MAX]);
+void tls_forget(struct tls *tls); /* before a new attempt */
+
+#endif
