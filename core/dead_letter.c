@@ -239,10 +239,14 @@ void dead_replay_done(struct batch *batch)
     }
 }
 
+/* The batch was given up, to come again (a retry) or in the next run: the record stays as it is. */
 void dead_replay_dropped(struct batch *batch)
 {
-    if (batch->replay_key_size)
-        replay_end(batch);
+    weir_view key = view_make(batch->replay_key, batch->replay_key_size);
+    LIST_EACH (replay, &batch->flow->engine->replays->open, struct replay, node) {
+        if (view_equal(key_view(&replay->key), key))
+            replay->taken = false;
+    }
 }
 
 /* Which output of its input this is: stable over a run that happens again. */

@@ -25,7 +25,7 @@ routes:
 """)
 
 
-def run(place, config_path, lines, code=0, timeout=60):
+def run(place, config_path, lines, code=0, timeout=20):
     done = subprocess.run([place.weir_path, "run", config_path], input="".join(line + "\n" for line in lines), text=True,
                           capture_output=True, timeout=timeout * kit.slow())
     with open(place.path("weir.log"), "a") as log:
