@@ -167,7 +167,7 @@ static void api_fail(weir_out *out, size_t from, const char *reason)
         return;
     }
     size_t origin = origin_of(call, from);
-    if (batch->flow->config->order != ORDER_NONE && origin >= batch->cut)
+    if (!batch->route->unordered && origin >= batch->cut)
         return;
     fail_each(batch, origin, reason);
     if (origin < batch->cut)
@@ -306,7 +306,7 @@ static void call_chain(struct call *call, size_t self)
 
 static bool input_failed(const struct batch *batch, size_t from)
 {
-    if (batch->flow->config->order == ORDER_NONE)
+    if (batch->route->unordered)
         return batch->fail_marks && batch->fail_marks[from];
     return from >= batch->cut;
 }
@@ -345,7 +345,7 @@ static void batch_failed(struct batch *batch)
         return;
     }
     for (size_t i = 0; i < count; i++) {
-        if (batch->fail_marks[i] && (batch->flow->config->order == ORDER_NONE || i == batch->cut))
+        if (batch->fail_marks[i] && (batch->route->unordered || i == batch->cut))
             batch->failed[batch->failed_count++] = (uint32_t)i;
     }
 }

@@ -5,21 +5,36 @@
 
 #include "route_private.h"
 
+enum { ACTIONS_MIN = 64 };
+
+static void route_lists(struct route *route)
+{
+    list_init(&route->shards);
+    list_init(&route->gone);
+    list_init(&route->dirty);
+    list_init(&route->closing);
+    list_init(&route->switching);
+    list_init(&route->ready);
+    list_init(&route->suspects);
+    list_init(&route->callers);
+    list_init(&route->blocked);
+    list_init(&route->pool);
+    list_init(&route->retired);
+}
+
 struct route *route_new(const struct route_config *config)
 {
     struct route *route = calloc(1, sizeof *route);
     if (!route)
         return NULL;
     CHECK(config->sink_count <= ROUTE_SINKS_MAX && config->lanes >= 1 && config->lanes <= ROUTE_LANES_MAX);
-    CHECK(config->batch_events > 0 && config->batch_bytes > 0);
+    CHECK(!config->whole || (config->lanes == 1 && config->order != ORDER_NONE));
     route->config = *config;
+    route->policy = (struct batch_policy){config->batch_events, config->batch_bytes, config->batch_wait_us};
     random_init(&route->random, config->seed);
-    list_init(&route->shards);
-    list_init(&route->dirty);
-    list_init(&route->ready);
-    list_init(&route->pool);
-    list_init(&route->retired);
-    list_init(&route->gone);
+    route_lists(route);
+    timers_init(&route->timers);
+    window_init(&route->window, config->window_events, config->window_bytes);
     route->commit_at = route->armed = INT64_MAX;
     route->all_ordered = true;
     for (uint32_t i = 0; i < config->sink_count; i++)
@@ -27,20 +42,10 @@ struct route *route_new(const struct route_config *config)
     return route;
 }
 
-static void batch_free(struct route_batch_state *batch)
-{
-    list_remove(&batch->node);
-    for (size_t i = 0; i < batch->portion_count; i++)
-        block_drop(batch->portions[i].block);
-    free(batch->portions);
-    free(batch->own);
-    free(batch);
-}
-
 static void batches_free(struct list *batches)
 {
     while (!list_empty(batches))
-        batch_free(LIST_FIRST(batches, struct route_batch_state, node));
+        batch_discard(LIST_FIRST(batches, struct route_batch_state, node));
 }
 
 void route_free(struct route *route)
@@ -55,24 +60,9 @@ void route_free(struct route *route)
         shard_discard(shard);
     }
     batches_free(&route->pool);
-    free(route->heap);
+    timers_fini(&route->timers);
     free(route->actions);
     free(route);
-}
-
-struct run *shard_run(const struct route_shard *shard, uint64_t number)
-{
-    return &shard->ring[number & (shard->room - 1)];
-}
-
-void *route_shard_user(const struct route_shard *shard)
-{
-    return shard->user;
-}
-
-uint64_t route_resume(const struct route_shard *shard)
-{
-    return shard->resume;
 }
 
 bool shard_ended(const struct route_shard *shard)
@@ -80,18 +70,40 @@ bool shard_ended(const struct route_shard *shard)
     return shard->lost || shard->route->lost || shard->route->failed;
 }
 
-void shard_window(struct route_shard *shard, ptrdiff_t events, ptrdiff_t bytes)
+void route_fail(struct route *route, int result)
 {
-    shard->open_events += (size_t)events;
-    shard->open_bytes += (size_t)bytes;
-    shard->route->open_events += (size_t)events;
-    shard->route->open_bytes += (size_t)bytes;
+    if (route->failed)
+        return;
+    route->failed = route->sweep = true;
+    route_act(route, (struct route_action){.type = ROUTE_FAILED, .result = result});
+}
+
+void route_blocked(struct route *route, struct blocked *blocked)
+{
+    if (!list_empty(&blocked->node))
+        return;
+    blocked->since = route->now;
+    list_append(&route->blocked, &blocked->node);
+    route->blocked_count++;
+}
+
+void route_unblocked(struct route *route, struct blocked *blocked)
+{
+    if (list_empty(&blocked->node))
+        return;
+    list_remove(&blocked->node);
+    route->blocked_count--;
+}
+
+int64_t route_delay(struct route *route, const struct retry_policy *policy, uint32_t attempts)
+{
+    return route->now + retry_delay(policy, attempts, &route->random);
 }
 
 void route_act(struct route *route, struct route_action action)
 {
     if (route->action_count == route->action_room) {
-        size_t room = route->action_room ? route->action_room * 2 : 64;
+        size_t room = route->action_room ? route->action_room * 2 : ACTIONS_MIN;
         struct route_action *actions = realloc(route->actions, room * sizeof *actions);
         CHECK(actions != NULL); /* bounded by what is open */
         route->actions = actions;
@@ -100,32 +112,29 @@ void route_act(struct route *route, struct route_action action)
     route->actions[route->action_count++] = action;
 }
 
-void route_fail(struct route *route, int result)
+static void timer_fire(struct route *route, struct timer *timer)
 {
-    if (route->failed)
+    if (timer->kind == TIMER_LANE) {
+        struct lane *lane = CONTAINER_OF(timer, struct lane, timer);
+        if (shard_ended(lane->shard))
+            return;
+        lane_write_again(lane);
+        lane_touch(lane);
         return;
-    route->failed = true;
-    route_act(route, (struct route_action){.type = ROUTE_FAILED, .result = result});
+    }
+    struct route_batch_state *batch = CONTAINER_OF(timer, struct route_batch_state, timer);
+    if (shard_ended(batch->lane->shard))
+        return;
+    if (batch->stage == STAGE_WAITING)
+        list_append(&route->callers, &batch->caller);
+    else
+        batch_write_again(batch);
 }
 
 static void timers_fire(struct route *route)
 {
-    for (struct timer *timer; (timer = timer_due(route, route->now)) != NULL;) {
-        if (timer->kind == TIMER_BATCH) {
-            struct route_batch_state *batch = CONTAINER_OF(timer, struct route_batch_state, timer);
-            if (shard_ended(batch->lane->shard))
-                continue;
-            if (batch->stage == STAGE_WAITING)
-                batch_start(batch);
-            else
-                writer_again(batch->lane, batch);
-            continue;
-        }
-        struct lane *lane = CONTAINER_OF(timer, struct lane, timer);
-        if (lane->writer.again_at <= route->now && !shard_ended(lane->shard))
-            writer_again(lane, NULL);
-        lane_touch(lane);
-    }
+    for (struct timer *timer; (timer = timers_due(&route->timers, route->now)) != NULL;)
+        timer_fire(route, timer);
 }
 
 static void route_input(struct route *route, const struct route_input *input)
@@ -141,7 +150,8 @@ static void route_input(struct route *route, const struct route_input *input)
         route_written(route, input);
         break;
     case ROUTE_FLUSH:
-        route_flush(route, true);
+        if (!list_empty(&route->dirty))
+            route->commit_at = route->now;
         break;
     case ROUTE_COMMITTED:
         route_committed(route, input);
@@ -158,9 +168,17 @@ static void route_input(struct route *route, const struct route_input *input)
     }
 }
 
+static void route_want(struct route *route)
+{
+    struct window *window = &route->window;
+    if (window_tell(window, route->failed || route->stopping))
+        route_act(route, (struct route_action){
+                             .type = ROUTE_WANT, .events = window->told_events, .bytes = window->told_bytes});
+}
+
 static void route_arm(struct route *route)
 {
-    int64_t at = route->heap_count ? time_min(route->heap[0]->at, route->commit_at) : route->commit_at;
+    int64_t at = time_min(timers_next(&route->timers), route->commit_at);
     if (at == route->armed)
         return;
     route->armed = at;
@@ -179,6 +197,8 @@ static size_t actions_give(struct route *route, struct route_action *actions, si
     return count;
 }
 
+/* Positions are worked out once in a step, after everything that completes in it: a vector never covers a batch
+ * whose ROUTE_DONE comes behind it. */
 size_t route_step(struct route *route, const struct route_input *input, int64_t now_us,
                   struct route_action *actions, size_t room, bool *more)
 {
@@ -191,11 +211,15 @@ size_t route_step(struct route *route, const struct route_input *input, int64_t 
         route->armed = INT64_MAX; /* it fired, perhaps a little early: whatever is still due is armed anew */
     route_recycle(route);
     route_input(route, input);
+    route_sweep(route);
     timers_fire(route);
     lanes_start(route);
-    route_flush(route, false);
-    route_endings(route);
+    route_sweep(route);
+    route_hurry(route);
+    route_flush(route);
+    shards_switch(route);
     lanes_start(route);
+    route_endings(route);
     route_want(route);
     route_arm(route);
     return actions_give(route, actions, room, more);
@@ -203,21 +227,15 @@ size_t route_step(struct route *route, const struct route_input *input, int64_t 
 
 void route_status(const struct route *route, struct route_status *status)
 {
-    *status = (struct route_status){.open_events = route->open_events,
-                                    .open_bytes = route->open_bytes,
+    *status = (struct route_status){.open_events = route->window.events,
+                                    .open_bytes = route->window.bytes,
                                     .calls = route->calls,
                                     .writes = route->writes,
+                                    .waiting = route->blocked_count,
                                     .stopping = route->stopping,
                                     .failed = route->failed};
-    LIST_EACH(shard, &route->shards, struct route_shard, node)
-    {
-        for (uint32_t i = 0; i < shard->lane_count; i++) {
-            int64_t since = shard->lanes[i].blocked_us;
-            status->waiting += since != 0;
-            if (since && (!status->blocked_since_us || since < status->blocked_since_us))
-                status->blocked_since_us = since;
-        }
-    }
+    if (route->blocked_count)
+        status->blocked_since_us = LIST_FIRST(&route->blocked, struct blocked, node)->since;
 }
 
 const char *route_action_name(enum route_action_type type)

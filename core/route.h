@@ -72,7 +72,8 @@ struct route_suspect {
 struct route;
 struct route_shard;
 
-/* One batch: events of one lane. The shell reads it, and keeps its own things in `shell`. */
+/* One batch: events of one lane, for one call at most: what has to be called again comes in another batch. The
+ * shell reads it, and keeps its own things in `shell`. */
 struct route_batch {
     const weir_event *events; /* contiguous: a slice of a block, or the batch's own copy of the event structs */
     size_t count;
@@ -80,7 +81,8 @@ struct route_batch {
     uint32_t attempt; /* of events[0], from 1 */
     struct route_shard *shard;
     void *shell;
-    bool replay; /* one dead letter on its way again */
+    bool replay;    /* one dead letter on its way again */
+    bool unordered; /* inputs fail one by one; otherwise the first failed one takes those behind it with it */
     /* the rest is the route's */
     struct route_batch_state *state;
 };
@@ -130,8 +132,9 @@ enum route_action_type {
     ROUTE_WRITE,   /* batch, sink: write those of its outputs that are not confirmed yet */
     ROUTE_CUT,     /* batch: its inputs from `index` on left it (they will come in another batch); their outputs
                       and state writes are void. Before anything else with that batch */
-    ROUTE_DEAD,    /* batch, stage: index counts inputs when sink is SIZE_MAX, else outputs for that sink. The shell
-                      copies the event into the next transaction of this shard */
+    ROUTE_DEAD,    /* batch, stage: index counts inputs when sink is SIZE_MAX, else outputs for that sink (SIZE_MAX:
+                      all    that are still open there). The shell copies the event into the next transaction of this
+                      shard */
     ROUTE_DONE,    /* batch: take its state writes into the shard's next commit, then free what is the shell's */
     ROUTE_DROPPED, /* batch: nothing of it counts (shard lost, stop deadline); free what is the shell's */
     ROUTE_COMMIT,  /* shard, vector, low, ticket: store these with the state and dead letters taken so far */
