@@ -121,7 +121,7 @@ struct store_ops *commit_ops(struct engine *engine)
 void commit_want(struct engine *engine)
 {
     engine->committer->wanted = true;
-    uv_idle_start(&engine->again, engine_again);
+    engine_advance(engine);
 }
 
 void commit_append(struct engine *engine, struct journal_chunk *chunk)

@@ -71,7 +71,7 @@ void engine_replay(struct engine *engine)
 {
     engine->replays->scanning = true;
     engine->replays->next.size = 0;
-    uv_idle_start(&engine->again, engine_again);
+    engine_advance(engine);
 }
 
 static struct link *replay_link(struct engine *engine, const struct dead_letter *dead)

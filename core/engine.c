@@ -32,7 +32,8 @@ void engine_again(uv_idle_t *idle)
 
 void engine_advance(struct engine *engine)
 {
-    uv_idle_start(&engine->again, engine_again);
+    if (engine->phase != PHASE_ENDED) /* then the handle may be closed already */
+        uv_idle_start(&engine->again, engine_again);
 }
 
 size_t memory_room(struct engine *engine)

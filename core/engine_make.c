@@ -259,6 +259,7 @@ void engine_free(struct engine *engine)
 {
     if (!engine)
         return;
+    engine->phase = PHASE_ENDED;
     workers_free(engine->workers);
     if (engine->loop.data || engine->after_poll.loop)
         free_loop(engine);

@@ -86,7 +86,7 @@ int source_start(struct source *source)
 void source_touch(struct source *source)
 {
     source->dirty = true;
-    uv_idle_start(&source->instance.engine->again, engine_again);
+    engine_advance(source->instance.engine);
 }
 
 /* What every route of a replaying source has room for: the slowest decides; a route that failed holds nobody. */

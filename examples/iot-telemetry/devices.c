@@ -109,6 +109,7 @@ int main(int argc, char **argv)
     if (!fleet.log || !fleet.client)
         return 1;
     mosquitto_publish_callback_set(fleet.client, on_publish);
+    mosquitto_int_option(fleet.client, MOSQ_OPT_TCP_NODELAY, 1);
     mosquitto_max_inflight_messages_set(fleet.client, 1000);
     if (mosquitto_connect(fleet.client, "127.0.0.1", atoi(argv[1]), 60) != MOSQ_ERR_SUCCESS ||
         mosquitto_loop_start(fleet.client) != MOSQ_ERR_SUCCESS) {
