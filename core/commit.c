@@ -45,10 +45,40 @@ struct committer {
 };
 
 static void commit_pump(struct committer *committer);
+static void retry_due(uv_timer_t *timer);
+
+static void committer_room(struct committer *committer)
+{
+    struct engine *engine = committer->engine;
+    if (!committer->full || committer->accepts.again || committer->accepts.open)
+        return;
+    if (store_room(engine->store) == 0) {
+        uv_timer_start(&committer->retry, retry_due, RETRY_MS, 0);
+        return;
+    }
+    log_write(engine->log, LOG_INFO, "store", "there is room again; events are accepted");
+    committer->full = false;
+    for (size_t i = 0; i < engine->source_count; i++)
+        source_touch(&engine->sources[i]);
+}
 
 static void retry_due(uv_timer_t *timer)
 {
-    commit_pump(CONTAINER_OF(timer, struct committer, retry));
+    struct committer *committer = CONTAINER_OF(timer, struct committer, retry);
+    commit_pump(committer);
+    committer_room(committer);
+}
+
+void commit_no_room(struct engine *engine)
+{
+    struct committer *committer = engine->committer;
+    if (!committer->full)
+        log_write(engine->log, LOG_ERROR, "store",
+                  "no room in %s: no new events are accepted until there is (store.size_max or the file system); "
+                  "nothing is lost",
+                  engine->config->store_path);
+    committer->full = true;
+    uv_timer_start(&committer->retry, retry_due, RETRY_MS, 0);
 }
 
 struct committer *committer_new(struct engine *engine)
@@ -92,14 +122,18 @@ static void tickets_drop(struct list *tickets)
         ticket_free(LIST_FIRST(tickets, struct ticket, node));
 }
 
-void committer_free(struct committer *committer)
+void committer_drop(struct committer *committer)
 {
-    if (!committer)
-        return;
     chunks_drop(&committer->chunks);
     chunks_drop(&committer->open_chunks);
     tickets_drop(&committer->tickets);
     tickets_drop(&committer->open_tickets);
+}
+
+void committer_free(struct committer *committer)
+{
+    if (!committer)
+        return;
     if (committer->ops)
         store_ops_free(committer->ops);
     if (committer->keeps.again)
@@ -213,16 +247,12 @@ static void half_full(struct half *half)
     struct committer *committer = half->committer;
     bool accepts = half == &committer->accepts;
     half->again = true;
-    if (!committer->full && accepts)
-        log_write(committer->engine->log, LOG_ERROR, "store",
-                  "no room in %s: no new events are accepted until there is (store.size_max or the file system); "
-                  "nothing is lost",
-                  committer->engine->config->store_path);
-    if (!accepts)
+    if (accepts)
+        commit_no_room(committer->engine);
+    else
         log_write(committer->engine->log, LOG_ERROR, "store",
                   "no room in %s even for checkpoints: waiting until there is; nothing is lost",
                   committer->engine->config->store_path);
-    committer->full |= accepts;
     uv_timer_start(&committer->retry, retry_due, RETRY_MS, 0);
 }
 

@@ -19,6 +19,7 @@
 
 struct committer;
 struct committer *committer_new(struct engine *engine);
+void committer_drop(struct committer *committer); /* what waits or is under way, when nothing is durable any more */
 void committer_free(struct committer *committer);
 void committer_close(struct committer *committer);   /* its handles */
 void commit_turn(struct engine *engine);             /* once a turn */
@@ -27,6 +28,7 @@ bool commit_idle(const struct committer *committer); /* nothing under way, nothi
 bool commit_full(const struct committer *committer); /* the last appends were refused for want of room */
 
 /* What goes into the next transaction. */
+void commit_no_room(struct engine *engine); /* says it once; sources are asked again when there is room */
 struct store_ops *commit_ops(struct engine *engine);
 void commit_append(struct engine *engine, struct journal_chunk *chunk);
 void commit_ticket(struct link *link, uint64_t ticket, uint64_t low);

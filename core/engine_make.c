@@ -188,18 +188,6 @@ static void handle_close(uv_handle_t *handle)
         uv_close(handle, NULL);
 }
 
-static void quiet_all(struct engine *engine)
-{
-    for (size_t i = 0; i < engine->source_count; i++)
-        instance_quiet(&engine->sources[i].instance);
-    for (size_t i = 0; i < engine->sink_count; i++)
-        instance_quiet(&engine->sinks[i].instance);
-    for (size_t i = 0; i < engine->function_count; i++) {
-        for (size_t j = 0; j < engine->functions[i].selves && engine->functions[i].instances; j++)
-            instance_quiet(&engine->functions[i].instances[j]);
-    }
-}
-
 static size_t open_all(const struct engine *engine)
 {
     size_t open = 0;
@@ -210,11 +198,12 @@ static size_t open_all(const struct engine *engine)
     return open;
 }
 
+/* A plug-in may free its timers and watches in fini; what it left is freed here. */
 static void fini_one(struct instance *instance, void (*fini)(void *state))
 {
     if (instance->made && fini)
         fini(instance->state);
-    instance_fini(instance);
+    instance_quiet(instance);
 }
 
 /* Borrowed buffers come back first (flows, shards), then the plug-ins may go. */
@@ -223,7 +212,8 @@ static void free_parts(struct engine *engine)
     for (size_t i = 0; i < engine->flow_count; i++)
         flow_free(&engine->flows[i]);
     replays_free(engine->replays);
-    committer_free(engine->committer);
+    if (engine->committer)
+        committer_drop(engine->committer);
     for (size_t i = 0; i < engine->source_count; i++)
         source_free(&engine->sources[i]);
     for (size_t i = 0; i < engine->source_count; i++)
@@ -234,7 +224,6 @@ static void free_parts(struct engine *engine)
         struct function *function = &engine->functions[i];
         for (size_t j = 0; j < function->selves && function->instances; j++)
             fini_one(&function->instances[j], function->ops->fini);
-        free(function->instances);
     }
 }
 
@@ -247,12 +236,34 @@ static void free_loop(struct engine *engine)
         handle_close((uv_handle_t *)&engine->flows[i].timer);
     if (engine->committer)
         committer_close(engine->committer);
-    quiet_all(engine);
     while (open_all(engine))
         uv_run(&engine->loop, UV_RUN_ONCE);
     if (engine->mailbox.last)
         mailbox_close(&engine->mailbox);
     uv_run(&engine->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&engine->loop);
+}
+
+static void free_instances(struct engine *engine)
+{
+    for (size_t i = 0; i < engine->source_count; i++)
+        instance_fini(&engine->sources[i].instance);
+    for (size_t i = 0; i < engine->sink_count; i++)
+        instance_fini(&engine->sinks[i].instance);
+    for (size_t i = 0; i < engine->function_count; i++) {
+        struct function *function = &engine->functions[i];
+        for (size_t j = 0; j < function->selves && function->instances; j++)
+            instance_fini(&function->instances[j]);
+        free(function->instances);
+    }
+}
+
+/* No offload is open any more: their answers have been opened. */
+static void wait_helpers(struct engine *engine)
+{
+    while (engine->helper.open)
+        uv_run(&engine->loop, UV_RUN_ONCE);
+    helper_fini(&engine->helper);
 }
 
 void engine_free(struct engine *engine)
@@ -261,12 +272,12 @@ void engine_free(struct engine *engine)
         return;
     engine->phase = PHASE_ENDED;
     workers_free(engine->workers);
-    if (engine->loop.data || engine->after_poll.loop)
-        free_loop(engine);
-    helper_fini(&engine->helper);
+    wait_helpers(engine);
     free_parts(engine);
     if (engine->after_poll.loop)
-        uv_loop_close(&engine->loop);
+        free_loop(engine);
+    committer_free(engine->committer);
+    free_instances(engine);
     slots_close(engine->slots);
     for (int64_t i = 0; engine->readers && i < engine->config->workers; i++)
         store_reader_free(engine->readers[i]);

@@ -385,6 +385,8 @@ size_t journal_room(const struct journal *journal)
     }
     size_t room = bound - journal->waiting_bytes;
     uint64_t store = store_room(engine->store);
+    if (store == 0)
+        commit_no_room(engine);
     room = store < room ? (size_t)store : room;
     return memory_room(engine) ? size_min(room, memory_room(engine)) : 0;
 }
