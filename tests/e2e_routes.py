@@ -258,7 +258,7 @@ def case_a_full_store_stops_acceptance_and_recovers(place):
     os.mkdir(disk)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", disk], check=True)
     try:
-        functions = f"moody: {{ module: {MOODY}, options: {{ pause: 50ms }} }}"
+        functions = f"moody: {{ module: {MOODY}, options: {{ pause: 200ms }} }}"
         path = config(place, functions=functions, route="call: moody, to: out, order: shard, batch: { events: 20 }, in_flight: { events: 20 }")
         text = open(path).read().replace("path: ./store", f"path: {disk}/store, size_max: 64MiB")
         open(path, "w").write(text)

@@ -95,7 +95,9 @@ static void model_settle(struct model *model)
     struct state_set *set = LIST_FIRST(&model->open, struct state_set, node);
     list_remove(&set->node);
     for (size_t i = 0; i < set->count; i++) {
-        size_t key = (size_t)atoi(set->writes[i].key.data + 4);
+        char number[16];
+        snprintf(number, sizeof number, "%.*s", (int)set->writes[i].key.size - 4, set->writes[i].key.data + 4);
+        size_t key = (size_t)atoi(number);
         snprintf(model->stored[key], 16, "%.*s", (int)set->writes[i].value.size,
                  set->writes[i].value.data ? set->writes[i].value.data : "");
     }
