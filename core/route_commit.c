@@ -48,7 +48,7 @@ static uint64_t lane_position(const struct lane *lane, uint64_t reached)
         if (!batch->pub.replay)
             return batch->pub.events[0].position - 1;
     }
-    for (uint64_t number = lane->head; number; number = tracker_run(tracker, number)->next) {
+    for (uint32_t number = lane->head; number; number = tracker_run(tracker, number)->next) {
         const struct run *run = tracker_run(tracker, number);
         if (!run->replay)
             return run_event(run, run->taken)->position - 1;
@@ -93,17 +93,20 @@ static void range_add(struct route_shard *shard, size_t *count, uint64_t first, 
 static uint64_t vector_ranges(struct route_shard *shard, size_t *count)
 {
     const struct tracker *tracker = &shard->tracker;
-    uint64_t reached = shard_reached(shard), number = tracker_open(tracker, 0, shard->parked), after = reached;
+    uint64_t reached = shard_reached(shard), after = reached;
+    uint32_t number = tracker_open(tracker, 0, shard->parked);
     *count = 0;
     shard->vector[0] = reached;
     if (number) {
         after = run_position(tracker_run(tracker, number));
         shard->vector[0] = after - 1;
+        number = tracker_after(tracker, number);
     }
-    while (number && (number = tracker_open(tracker, number + 1, shard->parked)) != 0) {
+    while (number && (number = tracker_open(tracker, number, shard->parked)) != 0) {
         uint64_t position = run_position(tracker_run(tracker, number));
         range_add(shard, count, after + 1, position - 1);
         after = position;
+        number = tracker_after(tracker, number);
     }
     range_add(shard, count, after + 1, reached);
     for (size_t i = shard->range_next; i < shard->range_count; i++) {

@@ -16,7 +16,7 @@ static bool emit_passes(struct route_shard *shard, const struct route_input *inp
 static void run_lay(struct route_shard *shard, const struct run *run)
 {
     const weir_event *event = run_event(run, 0);
-    uint64_t number = tracker_add(&shard->tracker, run);
+    uint32_t number = tracker_add(&shard->tracker, run);
     if (run->replay || !shard_switches(shard) || event->position <= shard->switch_at) {
         lane_push(&shard->lanes[event_lane(shard, event)], number);
         return;

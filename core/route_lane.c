@@ -33,7 +33,7 @@ void lane_touch(struct lane *lane)
         list_append(&lane->shard->route->ready, &lane->ready);
 }
 
-void lane_push(struct lane *lane, uint64_t number)
+void lane_push(struct lane *lane, uint32_t number)
 {
     struct run *run = tracker_run(&lane->shard->tracker, number);
     run->next = 0;

@@ -26,7 +26,7 @@ enum timer_kind { TIMER_LANE, TIMER_BATCH };
 
 /* The events of one run that are in a batch. The batch holds a reference to the block. */
 struct portion {
-    uint64_t number;
+    uint32_t number;
     const weir_event *events;
     struct block *block;
     size_t bytes;
@@ -54,7 +54,7 @@ struct lane {
     struct list suspects; /* in route->suspects, when it waits for another's suspect to return */
     struct list batches;  /* open, in order */
     size_t open;          /* how many */
-    uint64_t head, tail;  /* pending runs; head may be taken in part */
+    uint32_t head, tail;  /* pending runs; head may be taken in part */
     struct batcher batcher;
     bool calling;
     uint32_t attempts; /* failed calls of the event at attempts_at */
@@ -125,7 +125,7 @@ struct route_shard {
     struct route_suspect *suspects;
     size_t suspect_count;
     uint64_t switch_at; /* switching: above this position the configured lanes hold */
-    uint64_t parked;    /* the first run above it; 0: none */
+    uint32_t parked;    /* the first run above it; 0: none */
     size_t parked_events;
     /* What it is told. */
     uint64_t *vector; /* [lane_count] */
@@ -180,7 +180,7 @@ void route_emit(struct route *route, const struct route_input *input);
 /* route_lane.c */
 void lane_init(struct lane *lane, struct route_shard *shard, uint32_t index);
 void lane_fini(struct lane *lane);
-void lane_push(struct lane *lane, uint64_t number); /* behind what is there */
+void lane_push(struct lane *lane, uint32_t number); /* behind what is there */
 void lane_touch(struct lane *lane);                 /* it may be able to start a batch */
 void lane_arm(struct lane *lane);
 void lanes_start(struct route *route);

@@ -209,7 +209,6 @@ bool shard_switches(const struct route_shard *shard)
 
 static void shard_switch(struct route_shard *shard)
 {
-    uint64_t number = shard->parked;
     if (shard_lanes(shard, configured_lanes(&shard->route->config)) != WEIR_OK)
         return; /* at the next step then */
     shard_configure(shard);
@@ -217,7 +216,7 @@ static void shard_switch(struct route_shard *shard)
     shard->range_count = 0;
     for (uint32_t i = 0; i < shard->lane_count; i++)
         shard->skip[i] = shard->switch_at;
-    for (; number && number < shard->tracker.end; number++) {
+    for (uint32_t number = shard->parked; number; number = tracker_after(&shard->tracker, number)) {
         const struct run *run = tracker_run(&shard->tracker, number);
         lane_push(&shard->lanes[event_lane(shard, run_event(run, 0))], number);
     }

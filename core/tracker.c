@@ -7,70 +7,88 @@ enum { ROOM_MIN = 64 };
 
 void tracker_init(struct tracker *tracker)
 {
-    *tracker = (struct tracker){.first = 1, .end = 1};
+    *tracker = (struct tracker){0};
+}
+
+uint32_t tracker_after(const struct tracker *tracker, uint32_t number)
+{
+    return tracker->runs[number].after;
 }
 
 void tracker_fini(struct tracker *tracker)
 {
-    for (uint64_t number = tracker->first; number < tracker->end; number++) {
-        struct run *run = tracker_run(tracker, number);
-        if (run->block)
-            block_drop(run->block);
-    }
-    free(tracker->ring);
+    for (uint32_t number = tracker->used ? tracker_after(tracker, 0) : 0; number;
+         number = tracker_after(tracker, number))
+        block_drop(tracker->runs[number].block);
+    free(tracker->runs);
     tracker_init(tracker);
 }
 
-struct run *tracker_run(const struct tracker *tracker, uint64_t number)
+struct run *tracker_run(const struct tracker *tracker, uint32_t number)
 {
-    return &tracker->ring[number & (tracker->room - 1)];
+    return &tracker->runs[number];
 }
 
-static void ring_grow(struct tracker *tracker)
+static void tracker_grow(struct tracker *tracker)
 {
-    size_t room = tracker->room ? tracker->room * 2 : ROOM_MIN;
-    struct run *ring = malloc(room * sizeof *ring);
-    CHECK(ring != NULL); /* bounded by the window */
-    for (uint64_t number = tracker->first; number < tracker->end; number++)
-        ring[number & (room - 1)] = *tracker_run(tracker, number);
-    free(tracker->ring);
-    tracker->ring = ring;
+    uint32_t room = tracker->room ? tracker->room * 2 : ROOM_MIN;
+    struct run *runs = realloc(tracker->runs, room * sizeof *runs);
+    CHECK(runs != NULL && room > tracker->room); /* bounded by the window */
+    tracker->runs = runs;
     tracker->room = room;
+    if (tracker->used)
+        return;
+    runs[0] = (struct run){0};
+    tracker->used = 1;
 }
 
-uint64_t tracker_add(struct tracker *tracker, const struct run *run)
+static uint32_t tracker_spare(struct tracker *tracker)
+{
+    uint32_t number = tracker->spare;
+    if (number) {
+        tracker->spare = tracker->runs[number].after;
+        return number;
+    }
+    if (tracker->used == tracker->room)
+        tracker_grow(tracker);
+    return tracker->used++;
+}
+
+uint32_t tracker_add(struct tracker *tracker, const struct run *run)
 {
     CHECK(run->block && run->count > 0);
-    if (tracker->end - tracker->first == tracker->room)
-        ring_grow(tracker);
+    uint32_t number = tracker_spare(tracker), last = tracker->runs[0].before;
     block_hold(run->block);
-    *tracker_run(tracker, tracker->end) = *run;
-    return tracker->end++;
+    tracker->runs[number] = *run;
+    tracker->runs[number].before = last;
+    tracker->runs[number].after = 0;
+    tracker->runs[last].after = number;
+    tracker->runs[0].before = number;
+    return number;
 }
 
-void tracker_done(struct tracker *tracker, uint64_t number, size_t count)
+void tracker_done(struct tracker *tracker, uint32_t number, size_t count)
 {
     struct run *run = tracker_run(tracker, number);
-    CHECK(number >= tracker->first && number < tracker->end && count <= run->taken - run->done);
+    CHECK(run->block && count <= run->taken - run->done);
     run->done += (uint32_t)count;
     if (run->done < run->count)
         return;
     block_drop(run->block);
     run->block = NULL;
-    while (tracker->first < tracker->end && !tracker_run(tracker, tracker->first)->block)
-        tracker->first++;
+    tracker->runs[run->before].after = run->after;
+    tracker->runs[run->after].before = run->before;
+    run->after = tracker->spare;
+    tracker->spare = number;
 }
 
-uint64_t tracker_open(const struct tracker *tracker, uint64_t number, uint64_t end)
+uint32_t tracker_open(const struct tracker *tracker, uint32_t number, uint32_t end)
 {
-    number = number > tracker->first ? number : tracker->first;
-    end = end ? end : tracker->end;
-    for (; number < end; number++) {
-        const struct run *run = tracker_run(tracker, number);
-        if (run->block && !run->replay)
-            return number;
-    }
-    return 0;
+    if (!number && tracker->used)
+        number = tracker->runs[0].after;
+    while (number && number != end && tracker->runs[number].replay)
+        number = tracker->runs[number].after;
+    return number == end ? 0 : number;
 }
 
 const weir_event *run_event(const struct run *run, uint32_t index)
