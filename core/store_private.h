@@ -95,6 +95,8 @@ struct store {
     /* The store thread's own. */
     MDB_txn *counter; /* read transaction for counting free pages; renewed and reset around each use */
     uint64_t file_bytes, used_bytes, free_bytes, disk_bytes;
+    uint64_t young_bytes; /* of the free ones: freed by the last transaction */
+    uint64_t runs_bytes;  /* of the older ones: in runs that take a block; 0 where the disk is not short */
     int64_t reader_checked_us;
 
     struct damage damage;
@@ -124,12 +126,15 @@ struct batch {
 };
 /* Returns WEIR_OK when what has result WEIR_OK is durable, else an error that poisons the store. */
 int batch_write(struct store *store, struct batch *batch);
+/* A transaction for its own sake: what the last one freed can be had after it. */
+int store_turn(struct store *store);
 
 /* store_room.c: store thread, or before it was started. */
 uint64_t room_reserve(const struct store_options *options);
 int room_open(struct store *store);
 void room_close(struct store *store);
 void room_update(struct store *store);
+bool room_turns(const struct store *store); /* one more transaction would show more room */
 bool room_for(const struct store *store, const struct store_ops *ops, uint64_t growth, uint64_t touch);
 void room_cost(size_t page_bytes, size_t key_size, size_t value_size, uint64_t *growth, uint64_t *touch);
 

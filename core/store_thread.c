@@ -88,6 +88,17 @@ static void thread_nap(struct store *store)
     pthread_cond_timedwait(&store->wake, &store->lock, &until);
 }
 
+/* Is there room again? */
+static void thread_look(struct store *store)
+{
+    room_update(store);
+    if (!room_turns(store))
+        return;
+    if (store_turn(store) == WEIR_IO)
+        atomic_store(&store->poisoned, true);
+    room_update(store);
+}
+
 /* With the lock held; false: stopping, and nothing is left. */
 static bool thread_wait(struct store *store)
 {
@@ -98,7 +109,7 @@ static bool thread_wait(struct store *store)
         }
         thread_nap(store);
         pthread_mutex_unlock(&store->lock);
-        room_update(store);
+        thread_look(store);
         pthread_mutex_lock(&store->lock);
     }
     return store->first != NULL;

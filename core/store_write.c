@@ -191,3 +191,18 @@ int batch_write(struct store *store, struct batch *batch)
     atomic_fetch_add(&store->commits, 1);
     return WEIR_OK;
 }
+
+int store_turn(struct store *store)
+{
+    struct store_ops *ops = store_ops_new(STORE_KEEPS);
+    int result = ops ? WEIR_OK : WEIR_NOMEM;
+    struct batch batch = {.ops = &ops, .results = &result, .count = 1};
+
+    if (!ops)
+        return WEIR_NOMEM;
+    store_ops_put(ops, TABLE_META, view_of("turn"), view_make("", 0));
+    if (!ops->failed)
+        result = batch_write(store, &batch);
+    store_ops_free(ops);
+    return result;
+}
