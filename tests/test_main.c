@@ -387,7 +387,7 @@ START_TEST(test_dead_letters_of_a_running_weir)
     file_write(refusing);
     run_ready();
     dead_wait(20, 0);
-    ck_assert_int_eq(WEIR("dead", "show", file, "-o", "json"), EXIT_DONE);
+    ck_assert_int_eq(WEIR("dead", "show", file, "--limit", "20", "-o", "json"), EXIT_DONE);
     cJSON *document = printed();
     const cJSON *dead = cJSON_GetObjectItem(document, "dead")->child;
     char id[200];
