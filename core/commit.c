@@ -164,15 +164,6 @@ void commit_append(struct engine *engine, struct journal_chunk *chunk)
     commit_want(engine);
 }
 
-static void list_move(struct list *to, struct list *from)
-{
-    while (!list_empty(from)) {
-        struct list *node = from->next;
-        list_remove(node);
-        list_append(to, node);
-    }
-}
-
 void commit_ticket(struct link *link, uint64_t number, uint64_t low)
 {
     struct ticket *ticket = malloc(sizeof *ticket);

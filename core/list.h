@@ -41,6 +41,16 @@ static inline void list_remove(struct list *node)
     list_init(node);
 }
 
+/* All of `from` goes behind what is in `to`. */
+static inline void list_move(struct list *to, struct list *from)
+{
+    while (!list_empty(from)) {
+        struct list *node = from->next;
+        list_remove(node);
+        list_append(to, node);
+    }
+}
+
 #define LIST_FIRST(head, type, member) CONTAINER_OF((head)->next, type, member)
 #define LIST_EACH(item, head, type, member)                                                                        \
     for (type *item = CONTAINER_OF((head)->next, type, member); &item->member != (head);                           \
