@@ -56,7 +56,7 @@ MODULE_SO := $(PRESENT:%=$(BUILD)/lib/weir/%.so)
 
 TEST_HELPERS := $(wildcard tests/testing*.c tests/broker.c tests/lib_*.c tests/contract_*.c tests/*_kit.c)
 TEST_LIBS = $(shell pkg-config --libs check libmosquitto 2>/dev/null)
-TEST_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c tests/sim_*.c))
+TEST_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(filter-out %_kit.c,$(wildcard tests/test_*.c tests/sim_*.c)))
 TEST_MODULES := $(patsubst tests/modules/%.c,$(BUILD)/tests/modules/%.so,$(wildcard tests/modules/*.c)) \
 	$(foreach t,source sink function,$(if $(wildcard $(t)s/template.c),$(BUILD)/tests/modules/template_$(t).so))
 EXAMPLE_FILES := $(wildcard examples/*/*.c)
