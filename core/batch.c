@@ -46,6 +46,7 @@ void batch_free(struct batch *batch)
     memory_give(batch->flow->engine, batch->charged);
     state_set_free(batch->set);
     arena_fini(&batch->arena);
+    arena_fini(&batch->dead_arena);
     free(batch->writes);
     free(batch);
 }
@@ -65,6 +66,8 @@ void batch_reset(struct batch *batch)
     state_set_free(batch->set);
     batch->set = NULL;
     arena_reset(&batch->arena);
+    arena_reset(&batch->dead_arena);
+    list_init(&batch->dead);
     batch->route = NULL;
     batch->link = NULL;
     batch->result = WEIR_OK;

@@ -56,6 +56,8 @@ struct batch {
     uint32_t *failed; /* for the route: ascending */
     size_t failed_count;
     uint32_t wrote;
+    struct list dead; /* dead letters that are written when the batch is done */
+    struct arena dead_arena;
     char replay_key[STORE_KEY_MAX]; /* of the dead letter that this batch replays */
     size_t replay_key_size;
     uint32_t replays;

@@ -243,7 +243,8 @@ void dead_replay_done(struct batch *batch)
 void dead_replay_dropped(struct batch *batch)
 {
     weir_view key = view_make(batch->replay_key, batch->replay_key_size);
-    LIST_EACH (replay, &batch->flow->engine->replays->open, struct replay, node) {
+    LIST_EACH(replay, &batch->flow->engine->replays->open, struct replay, node)
+    {
         if (view_equal(key_view(&replay->key), key))
             replay->taken = false;
     }
@@ -278,27 +279,59 @@ static void dead_function(const struct batch *batch, const struct route_action *
         dead->function = view_of(batch->flow->functions[0]->config->name);
 }
 
-static void dead_put(struct flow *flow, struct batch *batch, struct dead_letter *dead)
-{
-    struct arena scratch;
-    arena_init(&scratch, 0);
+/* A record that waits for the end of its batch. */
+struct dead_record {
+    struct list node;
     struct key key;
-    key_dead(&key, dead->route, dead->source, dead->shard, dead->position, dead->stage, dead->ordinal);
-    struct store_ops *ops = commit_ops(flow->engine);
-    store_ops_put(ops, TABLE_DEAD, key_view(&key), dead_encode(dead, &scratch));
+    weir_view value;
+    const char *id, *cause;
+    uint32_t attempts;
+};
+
+static void dead_put(struct batch *batch, struct dead_letter *dead)
+{
+    struct arena *arena = &batch->dead_arena;
+    struct dead_record *record = arena_zalloc(arena, sizeof *record);
+    CHECK(record != NULL);
+    list_init(&record->node);
+    key_dead(&record->key, dead->route, dead->source, dead->shard, dead->position, dead->stage, dead->ordinal);
+    record->value = dead_encode(dead, arena);
+    record->id = arena_text(arena, dead->event.id);
+    record->cause = arena_text(arena, dead->cause);
+    CHECK(record->value.data && record->id && record->cause);
+    record->attempts = dead->attempts;
+    list_append(&batch->dead, &record->node);
+}
+
+/* The new record stands for the one that was replayed. */
+static void dead_supersede(struct batch *batch, const struct dead_record *record, struct store_ops *ops)
+{
     weir_view before = view_make(batch->replay_key, batch->replay_key_size);
-    if (before.size && !view_equal(before, key_view(&key)))
+    if (!before.size)
+        return;
+    if (!view_equal(before, key_view(&record->key)))
         store_ops_del(ops, TABLE_DEAD, before);
-    if (before.size) {
-        replay_end(batch);
-        batch->replay_key_size = 0; /* the new record stands for the old one */
+    replay_end(batch);
+    batch->replay_key_size = 0;
+}
+
+void dead_letters_keep(struct batch *batch)
+{
+    struct flow *flow = batch->flow;
+    LIST_EACH(record, &batch->dead, struct dead_record, node)
+    {
+        struct store_ops *ops = commit_ops(flow->engine);
+        store_ops_put(ops, TABLE_DEAD, key_view(&record->key), record->value);
+        dead_supersede(batch, record, ops);
+        commit_want(flow->engine);
+        metric_add(flow->dead, 1);
+        log_write(flow->engine->log, LOG_WARN, flow->config->name, "dead letter %s after %u attempts: %s",
+                  record->id, record->attempts, record->cause);
     }
-    arena_fini(&scratch);
-    commit_want(flow->engine);
 }
 
 /* The whole batch's open outputs (index SIZE_MAX), or one. */
-static void dead_write_one(struct flow *flow, const struct route_action *action)
+static void dead_write_one(const struct route_action *action)
 {
     struct batch *batch = action->batch->shell;
     weir_batch view = batch_view(batch);
@@ -321,17 +354,14 @@ static void dead_write_one(struct flow *flow, const struct route_action *action)
     view.count = 1;
     size_t size = event_id_write(&view, 0, id, sizeof id);
     dead.event.id = view_make(id, size_min(size, sizeof id - 1));
-    dead_put(flow, batch, &dead);
-    metric_add(flow->dead, 1);
-    log_write(flow->engine->log, LOG_WARN, flow->config->name, "dead letter %.*s after %u attempts: %.*s",
-              (int)dead.event.id.size, dead.event.id.data, dead.attempts, (int)dead.cause.size, dead.cause.data);
+    dead_put(batch, &dead);
 }
 
 void dead_letter_write(struct flow *flow, const struct route_action *action)
 {
     flow_take(flow, action->batch);
     if (action->sink == SIZE_MAX || action->index != SIZE_MAX) {
-        dead_write_one(flow, action);
+        dead_write_one(action);
         return;
     }
     struct batch *batch = action->batch->shell;
@@ -339,6 +369,6 @@ void dead_letter_write(struct flow *flow, const struct route_action *action)
     struct route_action one = *action;
     for (one.index = 0; one.index < outputs->count; one.index++) {
         if (!outputs->closed || !outputs->closed[one.index])
-            dead_write_one(flow, &one);
+            dead_write_one(&one);
     }
 }

@@ -1,4 +1,5 @@
-/* dead_letter.h: dead letters of running routes: written with ROUTE_DEAD, taken up again by a replay.
+/* dead_letter.h: dead letters of running routes: made with ROUTE_DEAD, written when their batch is done, taken up
+ * again by a replay. A batch that is dropped takes its dead letters with it: its events come again.
  *
  * The normal path of a replay:
  *   1. A record whose replay_asked is set is found by a scan of the table (at start, or when engine_replay was
@@ -22,6 +23,7 @@ bool replays_idle(const struct replays *replays);
 void replays_turn(struct engine *engine); /* takes up some more; once a turn */
 
 void dead_letter_write(struct flow *flow, const struct route_action *action);
+void dead_letters_keep(struct batch *batch); /* the batch is done: into the next transaction */
 void dead_replay_take(struct batch *batch); /* finds what this batch replays */
 void dead_replay_done(struct batch *batch);
 void dead_replay_dropped(struct batch *batch);

@@ -216,6 +216,7 @@ static void flow_done(struct flow *flow, struct route_batch *route)
         list_append(&batch->link->done, &batch->set->node);
         batch->set = NULL;
     }
+    dead_letters_keep(batch);
     if (route->replay)
         dead_replay_done(batch);
     metric_add(flow->completed, (int64_t)route->count);

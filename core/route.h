@@ -133,8 +133,8 @@ enum route_action_type {
     ROUTE_CUT,     /* batch: its inputs from `index` on left it (they will come in another batch); their outputs
                       and state writes are void. Before anything else with that batch */
     ROUTE_DEAD,    /* batch, stage: index counts inputs when sink is SIZE_MAX, else outputs for that sink (SIZE_MAX:
-                      all    that are still open there). The shell copies the event into the next transaction of this
-                      shard */
+                      all that are still open there). The shell copies the event; with ROUTE_DONE of the batch it
+                      goes into the shard's next commit, with ROUTE_DROPPED it is void */
     ROUTE_DONE,    /* batch: take its state writes into the shard's next commit, then free what is the shell's */
     ROUTE_DROPPED, /* batch: nothing of it counts (shard lost, stop deadline); free what is the shell's */
     ROUTE_COMMIT,  /* shard, vector, low, ticket: store these with the state and dead letters taken so far */

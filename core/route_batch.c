@@ -38,6 +38,7 @@ static struct route_batch_state *batch_new(struct lane *lane)
     batch->bytes = 0;
     batch->sinks_open = batch->sinks_out = batch->sinks_waiting = 0;
     batch->suspect = false;
+    batch->dead = 0;
     for (uint32_t i = 0; i < route->config.sink_count; i++) {
         writer_init(&batch->sinks[i].writer);
         batch->sinks[i].attempts = 0;
@@ -254,6 +255,7 @@ void batch_complete(struct route_batch_state *batch)
             tracker_done(&shard->tracker, portion->number, portion->count);
         events += portion->count;
     }
+    shard->dead += batch->dead;
     shard_completed(shard, events, batch->bytes);
     batch_retire(batch);
 }

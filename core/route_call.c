@@ -18,7 +18,7 @@ static bool used_up(const struct route *route, uint32_t attempts)
 static void batch_dead(struct route_batch_state *batch, size_t index, uint32_t attempts)
 {
     struct route_shard *shard = batch->lane->shard;
-    shard->dead++;
+    batch->dead++;
     route_act(shard->route, (struct route_action){.type = ROUTE_DEAD,
                                                   .batch = &batch->pub,
                                                   .shard = shard,

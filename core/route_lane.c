@@ -101,10 +101,14 @@ static bool lane_starts(struct lane *lane)
     return !lane_idle(lane) && lane_due(lane) <= lane->shard->route->now && !lane_suspended(lane);
 }
 
+/* Batches that come again; suspects among them wait for one another too. */
 static void callers_start(struct route *route)
 {
-    while (!list_empty(&route->callers) && !route_calls_full(route)) {
-        struct route_batch_state *batch = LIST_FIRST(&route->callers, struct route_batch_state, caller);
+    for (struct list *at = route->callers.next, *next; at != &route->callers && !route_calls_full(route); at = next) {
+        struct route_batch_state *batch = CONTAINER_OF(at, struct route_batch_state, caller);
+        next = at->next;
+        if (batch->suspect && route->suspects_out)
+            continue;
         list_remove(&batch->caller);
         batch_start(batch);
     }

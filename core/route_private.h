@@ -87,6 +87,7 @@ struct route_batch_state {
     size_t own_room;
     size_t bytes;
     uint32_t sinks_open, sinks_out, sinks_waiting; /* bits: not confirmed; being written; to be written again */
+    uint32_t dead; /* dead letters of it */
     bool suspect;
     struct blocked blocked; /* without order */
     struct timer timer;     /* without order */
@@ -133,7 +134,7 @@ struct route_shard {
     size_t done_range_room;
     size_t open_events, open_bytes; /* its part of the window */
     size_t done_events, done_bytes; /* completed since the last commit */
-    size_t dead;                    /* dead letters since then */
+    size_t dead;                    /* dead letters among them */
     struct ticket *tickets;         /* in flight */
     size_t ticket_count, ticket_room;
     uint64_t tickets_made, settled;

@@ -57,7 +57,7 @@ void batch_deliver(struct route_batch_state *batch, uint32_t sinks)
 static void write_dead(struct route_batch_state *batch, const struct route_input *input, size_t index, int result)
 {
     struct route_shard *shard = batch->lane->shard;
-    shard->dead++;
+    batch->dead++;
     route_act(shard->route, (struct route_action){.type = ROUTE_DEAD,
                                                   .batch = &batch->pub,
                                                   .shard = shard,
