@@ -460,7 +460,7 @@ static void suspects_pardon(struct sim_world *world)
 static void world_end_epoch(struct sim_world *world)
 {
     uint64_t how = sim_below(world, 10);
-    if (any_failed(world)) {
+    if (any_failed(world) && (world->crashes || how < 5)) {
         suspects_pardon(world);
         world_stop(world, false);
     } else if (world->crashes == 0 || how < 6) {
@@ -470,21 +470,21 @@ static void world_end_epoch(struct sim_world *world)
     }
 }
 
-static void epoch_faulty(struct sim_world *world)
-{
-    size_t end = world->events + 1 + sim_below(world, EVENTS_MIN * 2 / 3 / world->faulty_epochs);
-    size_t patience = 3000;
-    while (world->events < end && !any_failed(world) && --patience)
-        world_step(world, false);
-    world_end_epoch(world);
-}
-
 static bool world_quiet(struct sim_world *world)
 {
     struct route_status status[SIM_ROUTES];
     for (size_t i = 0; i < SIM_ROUTES; i++)
         route_status(world->routes[i].route, &status[i]);
     return !status[0].open_events && !status[1].open_events && sim_drained(world);
+}
+
+static void epoch_faulty(struct sim_world *world)
+{
+    size_t end = world->events + 1 + sim_below(world, EVENTS_MIN * 2 / 3 / world->faulty_epochs);
+    size_t patience = 3000;
+    while (world->events < end && !any_failed(world) && !world_quiet(world) && --patience)
+        world_step(world, false);
+    world_end_epoch(world);
 }
 
 static void epoch_calm(struct sim_world *world)

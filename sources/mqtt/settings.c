@@ -115,7 +115,7 @@ static int url_port(struct settings *settings, const weir_host *host, const char
 /* HOST:PORT, or [IPv6]:PORT. */
 static int url_address(struct settings *settings, const weir_host *host, const char *text, int fallback)
 {
-    size_t skip = text[0] == '[', size = strcspn(text, skip ? "]" : ":");
+    size_t skip = text[0] == '[', size = strcspn(text, skip ? "]" : ":/");
     if (size == skip || (skip && text[size] != ']'))
         return host->refuse(host, "url", "has no host; write it as in mqtt://HOST:PORT");
     settings->host = strndup(text + skip, size - skip);
