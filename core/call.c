@@ -22,6 +22,7 @@ struct call {
     struct batch *batch;
     struct engine *engine;
     struct store_reader *reader;
+    weir_batch view; /* what `in` is */
     const weir_batch *in;
     const uint32_t *origin; /* [in->count]; NULL: the inputs themselves */
     size_t stage;
@@ -284,11 +285,11 @@ static int call_stage(struct call *call, void *self)
 static void call_chain(struct call *call, size_t self)
 {
     struct flow *flow = call->batch->flow;
-    weir_batch in = batch_view(call->batch);
+    call->view = batch_view(call->batch);
+    call->in = &call->view;
     struct outputs given = {0};
-    for (call->stage = 0; call->stage < flow->function_count && in.count; call->stage++) {
+    for (call->stage = 0; call->stage < flow->function_count && call->in->count; call->stage++) {
         call->last = call->stage + 1 == flow->function_count;
-        call->in = &in;
         call->between = (struct outputs){0};
         int result = call_stage(call, flow->functions[call->stage]->instances[self].state);
         free(given.own);
@@ -296,8 +297,8 @@ static void call_chain(struct call *call, size_t self)
         given = call->between;
         if (result != WEIR_OK)
             break;
-        in.events = given.own;
-        in.count = given.count;
+        call->view.events = given.own;
+        call->view.count = given.count;
         call->origin = given.from;
     }
     free(given.own);

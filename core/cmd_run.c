@@ -96,6 +96,7 @@ static int run_engine(struct run *run)
 static int run_new(struct run *run)
 {
     struct error error = {0};
+    CHECK(run->config != NULL);
     run->log = log_new(STDERR_FILENO, (enum log_level)run->config->log_level, run->config->log_json != 0);
     if (!run->log)
         return invocation_fail(run->invocation, EXIT_FAILED, "out of memory");

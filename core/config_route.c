@@ -72,7 +72,7 @@ static void from_load(struct route_load *r)
         int64_t at = name_find(r->l, &names, list_node(list, i), r->values.from.items[i]);
         struct config_source *source = at >= 0 ? &r->l->config->sources[at] : NULL;
 
-        for (size_t j = 0; j < r->route->from_count; j++)
+        for (size_t j = 0; j < r->route->from_count && source != NULL; j++)
             if (source == r->route->from[j]) {
                 yaml_fault(r->l->report, list_node(list, i), "names the source \"%s\" twice; name it once",
                            source->name);

@@ -34,7 +34,7 @@ static void dead_put(struct dead_writer *writer, weir_view text)
 {
     put_le32(writer->size, text.data ? (uint32_t)text.size : TEXT_ABSENT);
     writer->size += 4;
-    if (text.size)
+    if (text.data && text.size)
         memcpy(writer->bytes, text.data, text.size);
     writer->bytes += text.size;
 }

@@ -294,7 +294,7 @@ static void dead_put(struct batch *batch, struct dead_letter *dead)
     struct dead_record *record = arena_zalloc(arena, sizeof *record);
     CHECK(record != NULL);
     list_init(&record->node);
-    key_dead(&record->key, dead->route, dead->source, dead->shard, dead->position, dead->stage, dead->ordinal);
+    key_dead(&record->key, dead);
     record->value = dead_encode(dead, arena);
     record->id = arena_text(arena, dead->event.id);
     record->cause = arena_text(arena, dead->cause);

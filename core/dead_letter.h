@@ -24,7 +24,7 @@ void replays_turn(struct engine *engine); /* takes up some more; once a turn */
 
 void dead_letter_write(struct flow *flow, const struct route_action *action);
 void dead_letters_keep(struct batch *batch); /* the batch is done: into the next transaction */
-void dead_replay_take(struct batch *batch); /* finds what this batch replays */
+void dead_replay_take(struct batch *batch);  /* finds what this batch replays */
 void dead_replay_done(struct batch *batch);
 void dead_replay_dropped(struct batch *batch);
 

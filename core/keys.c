@@ -57,14 +57,13 @@ void key_attempt(struct key *key, weir_view route, weir_view source, weir_view s
     key_number(key, position);
 }
 
-void key_dead(struct key *key, weir_view route, weir_view source, weir_view shard, uint64_t position,
-              weir_view stage, uint32_t ordinal)
+void key_dead(struct key *key, const struct dead_letter *dead)
 {
     char number[8];
 
-    key_attempt(key, route, source, shard, position);
-    key_name(key, stage, NAME_MAX_BYTES);
-    put_be64(number, ordinal);
+    key_attempt(key, dead->route, dead->source, dead->shard, dead->position);
+    key_name(key, dead->stage, NAME_MAX_BYTES);
+    put_be64(number, dead->ordinal);
     key_bytes(key, number + 4, 4);
 }
 

@@ -27,15 +27,16 @@ void key_position(struct key *key, weir_view route, weir_view source, weir_view 
 void key_note(struct key *key, weir_view source, weir_view shard);
 void key_journal(struct key *key, weir_view source, uint64_t first);
 void key_attempt(struct key *key, weir_view route, weir_view source, weir_view shard, uint64_t position);
-/* stage: "" for the function stage, else the sink's name; ordinal: which output of that position, 0 for inputs. */
-void key_dead(struct key *key, weir_view route, weir_view source, weir_view shard, uint64_t position,
-              weir_view stage, uint32_t ordinal);
+struct dead_letter;
+/* Of its route, source, shard, position, stage ("" for the function stage, else the sink's name), and ordinal:
+ * which output of that position, 0 for inputs. */
+void key_dead(struct key *key, const struct dead_letter *dead);
 /* The scope of keyed state: 64 bits of hash over (route, function, source, shard). */
 uint64_t state_scope(weir_view route, weir_view function, weir_view source, weir_view shard);
 void key_scope(struct key *key, uint64_t scope);
 void key_state(struct key *key, uint64_t scope, weir_view event_key, weir_view name);
-/* The value of keyed state as it is stored: itself, or, where the key was hashed, the whole key before it. Absent: out
- * of memory. Reading: WEIR_DAMAGED when it is another key's. */
+/* The value of keyed state as it is stored: itself, or, where the key was hashed, the whole key before it. Absent:
+ * out of memory. Reading: WEIR_DAMAGED when it is another key's. */
 weir_view state_value(weir_view event_key, weir_view name, weir_view value, struct arena *arena);
 int state_value_read(weir_view event_key, weir_view name, weir_view stored, weir_view *value);
 /* Splits a key into its NUL-ended parts; returns how many of at most `max`; `rest` is what follows the last. */
@@ -59,8 +60,8 @@ struct dead_letter {
     int64_t first_us, last_us;
     weir_event event; /* id always explicit */
 };
-/* encode: absent when out of memory. decode: texts are views into bytes, headers lie in arena. WEIR_OK, WEIR_DAMAGED,
- * WEIR_NEWER, WEIR_NOMEM. */
+/* encode: absent when out of memory. decode: texts are views into bytes, headers lie in arena. WEIR_OK,
+ * WEIR_DAMAGED, WEIR_NEWER, WEIR_NOMEM. */
 weir_view dead_encode(const struct dead_letter *dead, struct arena *arena);
 int dead_decode(weir_view bytes, struct arena *arena, struct dead_letter *dead);
 

@@ -62,6 +62,7 @@ static int table_copy(const struct kind *kind, const void *from, void **to, stru
 /* Both tables begin {size, type}. */
 static const char *table_type(const void *ops)
 {
+    CHECK(ops != NULL);
     return ((const weir_function_ops *)ops)->type;
 }
 

@@ -14,9 +14,9 @@
 #include "yaml_tree.h"
 
 /* Fills the members of `state` from the mapping `node` (NULL: defaults only), children of groups included; a group
- * that is absent or `false` gets 0 and its children their defaults. Keys in `skip` (NULL-ended, may be NULL) belong to
- * somebody else, unless a row has that name; with `partial` every key without a row does. Each fault is a line of
- * report. What is filled points into arena, or is freed by option_release. Returns WEIR_OK or WEIR_INVALID. */
+ * that is absent or `false` gets 0 and its children their defaults. Keys in `skip` (NULL-ended, may be NULL) belong
+ * to somebody else, unless a row has that name; with `partial` every key without a row does. Each fault is a line
+ * of report. What is filled points into arena, or is freed by option_release. Returns WEIR_OK or WEIR_INVALID. */
 struct option_target {
     const weir_option *rows;
     void *state;
@@ -34,9 +34,9 @@ const struct yaml_node *option_node(const struct yaml_node *mapping, const char 
 /* path as seen from the folder that `file` lies in, absolute; NULL: out of memory. */
 const char *option_path(struct arena *arena, const char *file, const char *path);
 
-/* Rows of the core's own tables may be a GROUP without rows: any value is taken, somebody else reads it. In any table,
- * choices of an INT are words that stand for 0, 1, ..., of a URL the schemes it may have, of a TEMPLATE names of its
- * own beside the fields; min and max of a TEXT or SECRET count bytes, of a LIST texts. */
+/* Rows of the core's own tables may be a GROUP without rows: any value is taken, somebody else reads it. In any
+ * table, choices of an INT are words that stand for 0, 1, ..., of a URL the schemes it may have, of a TEMPLATE
+ * names of its own beside the fields; min and max of a TEXT or SECRET count bytes, of a LIST texts. */
 
 /* Single values, as in a configuration. 0 or WEIR_INVALID with what is expected in error. */
 int option_parse_int(const char *text, int64_t *value, struct error *error);

@@ -29,8 +29,9 @@ const weir_sink_ops *registry_sink(struct registry *r, const char *type, const c
 const weir_function_ops *registry_function(struct registry *r, const char *type, const char *module,
                                            struct error *error);
 
-/* For `weir list` and `weir help`: opens every module of the folder; visits all. sort: "source", "sink", "function",
- * or "broken" for a module that cannot be opened (type: its file name, summary: why). where: "built in" or a file. */
+/* For `weir list` and `weir help`: opens every module of the folder; visits all. sort: "source", "sink",
+ * "function", or "broken" for a module that cannot be opened (type: its file name, summary: why). where: "built in"
+ * or a file. */
 typedef void registry_visit(void *arg, const char *sort, const char *type, const char *summary,
                             const weir_option *options, const char *where);
 void registry_each(struct registry *r, registry_visit *visit, void *arg);

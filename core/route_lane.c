@@ -104,7 +104,8 @@ static bool lane_starts(struct lane *lane)
 /* Batches that come again; suspects among them wait for one another too. */
 static void callers_start(struct route *route)
 {
-    for (struct list *at = route->callers.next, *next; at != &route->callers && !route_calls_full(route); at = next) {
+    for (struct list *at = route->callers.next, *next; at != &route->callers && !route_calls_full(route);
+         at = next) {
         struct route_batch_state *batch = CONTAINER_OF(at, struct route_batch_state, caller);
         next = at->next;
         if (batch->suspect && route->suspects_out)

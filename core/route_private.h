@@ -87,7 +87,7 @@ struct route_batch_state {
     size_t own_room;
     size_t bytes;
     uint32_t sinks_open, sinks_out, sinks_waiting; /* bits: not confirmed; being written; to be written again */
-    uint32_t dead; /* dead letters of it */
+    uint32_t dead;                                 /* dead letters of it */
     bool suspect;
     struct blocked blocked; /* without order */
     struct timer timer;     /* without order */

@@ -170,7 +170,7 @@ uint64_t route_resume(const struct route_shard *shard)
 
 uint32_t event_lane(const struct route_shard *shard, const weir_event *event)
 {
-    if (shard->lane_count == 1)
+    if (shard->lane_count <= 1)
         return 0;
     return event->key.data ? lane_of_key(event->key, shard->lane_count)
                            : (uint32_t)(event->position % shard->lane_count);

@@ -66,10 +66,9 @@ int shard_new(struct source *source, weir_view name, uint64_t generation, struct
 void shard_free(struct shard *shard)
 {
     list_remove(&shard->node);
-    while (!list_empty(&shard->notes)) {
-        struct note *note = LIST_FIRST(&shard->notes, struct note, node);
-        list_remove(&note->node);
-        free(note);
+    for (struct list *at = shard->notes.next, *next; at != &shard->notes; at = next) {
+        next = at->next;
+        free(CONTAINER_OF(at, struct note, node));
     }
     for (size_t i = 0; i < shard->source->flow_count && shard->links; i++)
         link_free(shard->links[i]);
@@ -87,17 +86,29 @@ uint64_t shard_low(const struct shard *shard)
     return low;
 }
 
+/* The first `count` of them. */
+static void notes_drop(struct shard *shard, size_t count)
+{
+    struct list *at = shard->notes.next, *next;
+    for (; count; count--, at = next) {
+        next = at->next;
+        free(CONTAINER_OF(at, struct note, node));
+    }
+    shard->notes.next = at;
+    at->prev = &shard->notes;
+}
+
 /* The newest note that all routes have completed goes into the next transaction. */
 static void shard_note(struct shard *shard, uint64_t low)
 {
     struct note *newest = NULL;
-    while (!list_empty(&shard->notes)) {
-        struct note *note = LIST_FIRST(&shard->notes, struct note, node);
+    size_t done = 0;
+    LIST_EACH(note, &shard->notes, struct note, node)
+    {
         if (note->position > low)
             break;
-        list_remove(&note->node);
-        free(newest);
         newest = note;
+        done++;
     }
     if (!newest)
         return;
@@ -106,7 +117,7 @@ static void shard_note(struct shard *shard, uint64_t low)
     store_ops_put(commit_ops(shard->source->instance.engine), TABLE_NOTE, key_view(&key),
                   view_make(newest->data, newest->size));
     commit_want(shard->source->instance.engine);
-    free(newest);
+    notes_drop(shard, done);
 }
 
 void shard_settled(struct shard *shard)

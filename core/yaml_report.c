@@ -126,6 +126,7 @@ static char *line_text(const struct yaml_node *at, const char *format, va_list a
 
 static bool line_before(const struct yaml_line *a, const struct yaml_line *b)
 {
+    CHECK(a->file && b->file);
     int files = strcmp(a->file, b->file);
 
     if (files != 0)

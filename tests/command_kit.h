@@ -167,7 +167,7 @@ static inline void add_dead(struct store_ops *ops, uint64_t position, const char
                              : position == 4 ? view_make(NULL, 0)
                                              : view_of("{\"a\":1}")},
     };
-    key_dead(&key, dead.route, dead.source, dead.shard, position, dead.stage, 0);
+    key_dead(&key, &dead);
     store_ops_put(ops, TABLE_DEAD, key_view(&key), dead_encode(&dead, &arena));
     arena_fini(&arena);
 }

@@ -1,4 +1,5 @@
-/* mqtt_wire_kit.c: a listener that stands before a broker, or plays one. See mqtt_plug_kit.h. Packets: MQTT 5 §2.1. */
+/* mqtt_wire_kit.c: a listener that stands before a broker, or plays one. See mqtt_plug_kit.h. Packets: MQTT 5 §2.1.
+ */
 #include <stdlib.h>
 #include <string.h>
 

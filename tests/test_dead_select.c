@@ -46,7 +46,7 @@ static void record_put(struct store_ops *ops, size_t i, bool asked, size_t paylo
         .event = {.id = view_of(id), .key = i % 5 ? view_of(event_key) : view_make(NULL, 0)},
     };
     dead.event.payload = view_make(arena_zalloc(&arena, payload + 1), payload);
-    key_dead(&key, dead.route, dead.source, dead.shard, dead.position, dead.stage, 0);
+    key_dead(&key, &dead);
     store_ops_put(ops, TABLE_DEAD, key_view(&key), dead_encode(&dead, &arena));
     arena_fini(&arena);
 }

@@ -32,6 +32,11 @@ static void bytes_are(weir_view bytes, const char *hex)
     ck_assert_str_eq(text, hex);
 }
 
+static void dead_key(struct key *key, struct dead_letter dead)
+{
+    key_dead(key, &dead);
+}
+
 START_TEST(test_keys_are_fixed)
 {
     weir_view route = view_of("hot"), source = view_of("in"), shard = view_of("t/0");
@@ -45,9 +50,9 @@ START_TEST(test_keys_are_fixed)
     bytes_are(key_view(&key), "696e000102030405060708");
     key_attempt(&key, route, source, shard, 258);
     bytes_are(key_view(&key), "686f7400696e00742f30000000000000000102");
-    key_dead(&key, route, source, shard, 1, view_of("out"), 0x01020304);
+    dead_key(&key, (struct dead_letter){route, source, shard, 1, view_of("out"), .ordinal = 0x01020304});
     bytes_are(key_view(&key), "686f7400696e00742f300000000000000000016f75740001020304");
-    key_dead(&key, route, source, shard, 1, view_of(""), 0);
+    dead_key(&key, (struct dead_letter){route, source, shard, 1, view_of(""), .ordinal = 0});
     bytes_are(key_view(&key), "686f7400696e00742f300000000000000000010000000000");
     key_scope(&key, 0x0a0b);
     bytes_are(key_view(&key), "0000000000000a0b");
@@ -91,7 +96,7 @@ START_TEST(test_keys_split_into_their_parts)
     weir_view parts[4], rest;
     struct key key;
 
-    key_dead(&key, view_of("r"), view_of("s"), view_of("h"), 7, view_of("out"), 3);
+    dead_key(&key, (struct dead_letter){view_of("r"), view_of("s"), view_of("h"), 7, view_of("out"), .ordinal = 3});
     ck_assert_uint_eq(key_split(key_view(&key), parts, 3, &rest), 3);
     ck_assert(view_is(parts[0], "r") && view_is(parts[1], "s") && view_is(parts[2], "h"));
     ck_assert_uint_eq(get_be64(rest.data), 7);
@@ -133,7 +138,7 @@ START_TEST(test_the_longest_names_fit)
     memset(text, 'x', sizeof text);
     name = view_make(text, NAME_MAX_BYTES);
     shard = view_make(text, SHARD_MAX_BYTES);
-    key_dead(&key, name, name, shard, UINT64_MAX, name, UINT32_MAX);
+    dead_key(&key, (struct dead_letter){name, name, shard, UINT64_MAX, name, .ordinal = UINT32_MAX});
     ck_assert_uint_eq(key.size, 3 * 65 + 251 + 12);
     key_note(&key, name, shard);
     ck_assert_uint_eq(key.size, 65 + 251);

@@ -25,6 +25,11 @@ struct device {
     int32_t alarm, reserved;
 };
 
+struct reading {
+    double seq, value;
+    int again; /* it came before */
+};
+
 /* The number after "name": in a small flat JSON text. */
 static int number_of(const char *text, const char *name, double *value)
 {
@@ -36,14 +41,14 @@ static int number_of(const char *text, const char *name, double *value)
     return end != at + strlen(name);
 }
 
-static int reading_parse(const weir_event *event, double *seq, double *value)
+static int reading_parse(const weir_event *event, struct reading *reading)
 {
     char text[256];
     if (event->payload.size >= sizeof text)
         return 0;
     memcpy(text, event->payload.data, event->payload.size);
     text[event->payload.size] = '\0';
-    return number_of(text, "\"seq\":", seq) && number_of(text, "\"value\":", value);
+    return number_of(text, "\"seq\":", &reading->seq) && number_of(text, "\"value\":", &reading->value);
 }
 
 static int put_text(weir_out *out, const weir_event *event, size_t from, const char *output, const char *text)
@@ -58,14 +63,14 @@ static int device_save(weir_out *out, size_t i, const struct device *device)
     return weir_state_put(out, i, name, value);
 }
 
-static int reading_put(const weir_event *event, weir_out *out, size_t i, const struct device *device, double seq,
-                       double value, int again)
+static int reading_put(const weir_event *event, weir_out *out, size_t i, const struct device *device,
+                       const struct reading *reading)
 {
     char text[300];
     snprintf(text, sizeof text,
              "{\"subject\":\"%.*s\",\"seq\":%.0f,\"value\":%.2f,\"mean\":%.4f,\"count\":%llu,\"again\":%d}",
-             (int)event->subject.size, event->subject.data, seq, value, device->mean,
-             (unsigned long long)device->count, again);
+             (int)event->subject.size, event->subject.data, reading->seq, reading->value, device->mean,
+             (unsigned long long)device->count, reading->again);
     return put_text(out, event, i, "readings", text);
 }
 
@@ -83,10 +88,10 @@ static int reading_alarm(const struct telemetry *self, const weir_event *event, 
 
 static int reading_take(const struct telemetry *self, const weir_event *event, weir_out *out, size_t i)
 {
-    double seq, value;
+    struct reading reading;
     struct device device = {0};
     weir_view name = {"", 0}, stored;
-    if (!reading_parse(event, &seq, &value)) {
+    if (!reading_parse(event, &reading)) {
         weir_out_fail(out, i, "not a reading: seq or value is missing");
         return WEIR_OK;
     }
@@ -95,19 +100,19 @@ static int reading_take(const struct telemetry *self, const weir_event *event, w
         memcpy(&device, stored.data, sizeof device);
     else if (found != WEIR_MISSING)
         return found;
-    int again = (uint64_t)seq <= device.seq;
+    reading.again = (uint64_t)reading.seq <= device.seq;
     int result = WEIR_OK;
-    if (!again) {
+    if (!reading.again) {
         device.count++;
-        device.seq = (uint64_t)seq;
+        device.seq = (uint64_t)reading.seq;
         double weight =
             1.0 / (double)(device.count < (uint64_t)self->readings ? device.count : (uint64_t)self->readings);
-        device.mean += (value - device.mean) * weight;
+        device.mean += (reading.value - device.mean) * weight;
         result = reading_alarm(self, event, out, i, &device);
     }
     if (result == WEIR_OK)
-        result = reading_put(event, out, i, &device, seq, value, again);
-    return result == WEIR_OK && !again ? device_save(out, i, &device) : result;
+        result = reading_put(event, out, i, &device, &reading);
+    return result == WEIR_OK && !reading.again ? device_save(out, i, &device) : result;
 }
 
 static int telemetry_call(void *state, const weir_batch *in, weir_out *out)

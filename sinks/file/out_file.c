@@ -175,7 +175,8 @@ static bool name_rotated(const char *name, const char *base)
 
 static void names_keep(struct names *names, const char *folder, int64_t keep)
 {
-    qsort(names->items, names->count, sizeof *names->items, name_compare);
+    if (names->count)
+        qsort(names->items, names->count, sizeof *names->items, name_compare);
     for (size_t i = 0; i < names->count; i++) {
         char path[PATH_MAX];
         bool fits = snprintf(path, sizeof path, "%s/%s", folder, names->items[i]) < (int)sizeof path;

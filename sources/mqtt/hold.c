@@ -42,30 +42,38 @@ static int bytes_grow(struct hold *hold, size_t more)
     return 1;
 }
 
+/* Larger, or as it was and not done. */
+static void *larger(void *items, size_t size, int *done)
+{
+    void *more = realloc(items, size);
+    if (more)
+        return more;
+    *done = 0;
+    return items;
+}
+
 static int headers_grow(struct hold *hold)
 {
     size_t next = room_for(hold->headers_room, hold->header_count + 1);
+    int done = 1;
     if (next == hold->headers_room)
         return 1;
-    weir_header *headers = realloc(hold->headers, next * sizeof *headers);
-    hold->headers = headers ? headers : hold->headers;
-    struct held_header *marks = realloc(hold->marks, next * sizeof *marks);
-    hold->marks = marks ? marks : hold->marks;
-    hold->headers_room = headers && marks ? next : hold->headers_room;
-    return headers && marks;
+    hold->headers = larger(hold->headers, next * sizeof *hold->headers, &done);
+    hold->marks = larger(hold->marks, next * sizeof *hold->marks, &done);
+    hold->headers_room = done ? next : hold->headers_room;
+    return done;
 }
 
 static int messages_grow(struct hold *hold)
 {
     size_t next = room_for(hold->messages_room, hold->count + 1);
+    int done = 1;
     if (next == hold->messages_room)
         return 1;
-    weir_event *events = realloc(hold->events, next * sizeof *events);
-    hold->events = events ? events : hold->events;
-    struct held_message *messages = realloc(hold->messages, next * sizeof *messages);
-    hold->messages = messages ? messages : hold->messages;
-    hold->messages_room = events && messages ? next : hold->messages_room;
-    return events && messages;
+    hold->events = larger(hold->events, next * sizeof *hold->events, &done);
+    hold->messages = larger(hold->messages, next * sizeof *hold->messages, &done);
+    hold->messages_room = done ? next : hold->messages_room;
+    return done;
 }
 
 static size_t hold_bytes(struct hold *hold, weir_view view)
