@@ -317,23 +317,4 @@ def case_a_sink_that_is_gone_is_waited_for(place):
         assert numbers(out(place, "later/out.txt")) == [1]
 
 
-def main():
-    cases = {name[5:]: value for name, value in globals().items() if name.startswith("case_")}
-    wanted = sys.argv[1:] or list(cases)
-    failed = 0
-    for name in wanted:
-        begin = time.monotonic()
-        try:
-            with kit.Place(BUILD, "routes") as place:
-                cases[name](place)
-            print(f"ok   {name} {time.monotonic() - begin:.1f} s", flush=True)
-        except (AssertionError, SystemExit, subprocess.SubprocessError, KeyError, ValueError) as fault:
-            if isinstance(fault, SystemExit) and fault.code == 77:
-                print(f"skip {name}", flush=True)
-                continue
-            failed += 1
-            print(f"FAIL {name}: {type(fault).__name__} {str(fault)[:1500]}", flush=True)
-    sys.exit(1 if failed else 0)
-
-
-main()
+kit.run_cases(globals(), BUILD, "routes")

@@ -167,3 +167,23 @@ def published(path):
             device, seq, kind = line.split()
             (poison if kind == "poison" else good).add((device, int(seq)))
     return good, poison
+
+
+def run_cases(names, build, place_name):
+    """Runs each case_NAME(place), or those named on the command line, in a folder of its own, and exits."""
+    cases = {name[5:]: value for name, value in names.items() if name.startswith("case_")}
+    wanted = sys.argv[1:] or list(cases)
+    failed = 0
+    for name in wanted:
+        begin = time.monotonic()
+        try:
+            with Place(build, place_name) as place:
+                cases[name](place)
+            print(f"ok   {name} {time.monotonic() - begin:.1f} s", flush=True)
+        except (AssertionError, SystemExit, subprocess.SubprocessError, KeyError, ValueError, IndexError) as fault:
+            if isinstance(fault, SystemExit) and fault.code == 77:
+                print(f"skip {name}", flush=True)
+                continue
+            failed += 1
+            print(f"FAIL {name}: {type(fault).__name__} {str(fault)[:1500]}", flush=True)
+    sys.exit(1 if failed else 0)

@@ -1,0 +1,313 @@
+#!/usr/bin/env python3
+"""The small plug-ins and the templates, by the real binary: each option shows in what comes out, and what goes wrong at
+the system is told, tried again, and loses nothing.
+
+Each case is a function; usage: e2e_plugins.py [case ...]"""
+import glob, json, os, pty, resource, subprocess, sys, time
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import kit
+
+BUILD = os.environ.get("WEIR_BUILD", "build")
+MODULES = os.path.abspath(os.path.join(BUILD, "tests/modules"))
+
+
+def config(place, source="type: stdin", sink="type: file, path: ./out.txt", route="", functions="", more=""):
+    call = f"call: f, " if functions else ""
+    functions = f"functions: {{ f: {{ {functions} }} }}\n" if functions else ""
+    return place.write("weir.yaml", f"store: {{ path: ./store }}\nlimits: {{ stop: 5s }}\nsources: {{ in: {{ {source} }} }}\n{functions}"
+                       f"sinks: {{ out: {{ {sink} }} }}\nroutes: [ {{ name: r, from: [ in ], {call}{route} to: out }} ]\n{more}")
+
+
+def run(place, path, text="", code=0, **more):
+    done = subprocess.run([place.weir_path, "run", path], input=text.encode(), capture_output=True, timeout=60 * kit.slow(), **more)
+    with open(place.path("weir.log"), "ab") as log:
+        log.write(done.stderr)
+    assert done.returncode == code, f"exit {done.returncode}, expected {code}\n{done.stderr.decode()[-2000:]}"
+    return done.stdout.decode()
+
+
+def lines(place, name="out.txt"):
+    with open(place.path(name)) as f:
+        return f.read().splitlines()
+
+
+def refused(place, path, *texts):
+    done = subprocess.run([place.weir_path, "check", path], capture_output=True, text=True, timeout=60 * kit.slow())
+    assert done.returncode == 3, f"exit {done.returncode}: {done.stderr}"
+    for text in texts:
+        assert text in done.stderr + done.stdout, f"{text!r} is not in {done.stderr}{done.stdout}"
+
+
+# generate
+
+def generated(place, options):
+    run(place, config(place, f"type: generate, {options}", "type: file, path: ./out.txt"))
+    got = lines(place)
+    for path in ("out.txt", "store/data.mdb", "store/lock.mdb"):
+        os.unlink(place.path(path))
+    return got
+
+
+def case_generate_count_and_payload(place):
+    assert generated(place, "count: 5, payload: 'n={{seq}}'") == [f"n={i}" for i in range(1, 6)]
+    documents = [json.loads(line) for line in generated(place, "count: 100")]
+    assert [d["seq"] for d in documents] == list(range(1, 101))
+    assert all(0 <= d["random"] <= 999999 for d in documents) and len({d["random"] for d in documents}) > 90
+
+
+def case_generate_seed(place):
+    one, again, other = (generated(place, f"count: 50, seed: {n}") for n in (1, 1, 2))
+    assert one == again and one != other
+
+
+def case_generate_keys(place):
+    def keys(options):
+        out = run(place, config(place, f"type: generate, count: 500, payload: x, {options}", "type: console"))
+        os.unlink(place.path("store/data.mdb"))
+        return {line.rpartition(" ")[0] for line in out.splitlines()}
+    assert keys("keys: 7") == {f"k{i}" for i in range(7)}
+    assert keys("keys: 0") == {""}
+
+
+def case_generate_shards(place):
+    path = config(place, "type: generate, count: 90, shards: 3, payload: '{{seq}}'")
+    run(place, path)
+    assert sorted(map(int, lines(place))) == sorted(list(range(1, 31)) * 3)
+
+
+def case_generate_rate(place):
+    begin = time.monotonic()
+    assert len(generated(place, "count: 30, rate: 60/s")) == 30
+    assert time.monotonic() - begin >= 0.4
+
+
+def case_generate_goes_on_where_it_was(place):
+    path = config(place, "type: generate, count: 100000, rate: 5000/s, payload: '{{seq}}'")
+    weir = kit.Weir(place, path)
+    weir.start()
+    kit.wait_for("some lines", lambda: os.path.exists(place.path("out.txt")) and len(lines(place)) > 500)
+    weir.process.terminate()
+    assert weir.process.wait(20) == 0
+    before = len(lines(place))
+    weir.start()
+    kit.wait_for("more lines", lambda: len(lines(place)) > before + 500)
+    weir.process.terminate()
+    assert weir.process.wait(20) == 0
+    got = [int(line) for line in lines(place)]
+    assert got == list(range(1, len(got) + 1)), "a number is missing or came twice"
+
+
+# stdin
+
+def case_stdin_lines(place):
+    run(place, config(place), "a\n\n  b \nlast without newline")
+    assert lines(place) == ["a", "", "  b ", "last without newline"]
+
+
+def case_stdin_lines_that_are_too_long_are_refused(place):
+    path = config(place, more="")
+    text = open(path).read().replace("stop: 5s", "stop: 5s, event_bytes: 64KiB")
+    open(path, "w").write(text)
+    run(place, path, "a\n" + "x" * 70000 + "\nb\n")
+    assert lines(place) == ["a", "b"]
+    assert "refused" in place.log("weir")
+
+
+# console
+
+def case_console_stream(place):
+    assert run(place, config(place, sink="type: console"), "a\nb\n") == "a\nb\n"
+    done = subprocess.run([place.weir_path, "run", config(place, sink="type: console, stream: stderr")], input="on stderr\n",
+                          capture_output=True, text=True, timeout=60)
+    assert done.stdout == "" and "on stderr\n" in done.stderr
+
+
+def case_console_format(place):
+    path = config(place, "type: stdin, key: payload.k", "type: console")
+    assert run(place, path, '{"k":"one"}\n') == 'one {"k":"one"}\n'
+    hostile = '{"k":"a\\u001b[2J"}\x1b[31m\x00\n'
+    assert run(place, path, hostile) == 'a\\x1b[2J {"k":"a\\u001b[2J"}\\x1b[31m\\x00\n'
+    path = config(place, "type: stdin, key: payload.k", "type: console, format: payload")
+    assert run(place, path, '{"k":"one"}\x1b[0m\n') == '{"k":"one"}\x1b[0m\n'
+
+
+def case_console_colour(place):
+    source = "type: stdin, key: payload.k"
+    plain, coloured = 'one {"k":"one"}\n', '\x1b[33mone\x1b[0m {"k":"one"}\n'
+    assert run(place, config(place, source, "type: console"), '{"k":"one"}\n') == plain
+    assert run(place, config(place, source, "type: console, colour: always"), '{"k":"one"}\n') == coloured
+    for colour, expected in (("auto", coloured), ("never", plain)):
+        master, slave = pty.openpty()
+        path = config(place, source, f"type: console, colour: {colour}")
+        subprocess.run([place.weir_path, "run", path], input=b'{"k":"one"}\n', stdout=slave, stderr=subprocess.DEVNULL, timeout=60)
+        assert os.read(master, 1000).decode().replace("\r\n", "\n") == expected
+        os.close(master), os.close(slave)
+
+
+def case_console_waits_for_a_slow_reader(place):
+    path = config(place, "type: generate, count: 50000, payload: '{{seq}} " + "x" * 100 + "'", "type: console, format: payload")
+    process = place.start("weir", [place.weir_path, "run", path], stdout=subprocess.PIPE)
+    weir = kit.Weir(place, path)
+    kit.wait_for("a full pipe", lambda: (weir.status() or {"sinks": [{}]})["sinks"][0].get("open_writes"))
+    got = process.stdout.read().decode().splitlines()
+    assert process.wait(20) == 0
+    assert [int(line.split()[0]) for line in got] == list(range(1, 50001))
+
+
+def case_console_without_a_reader_ends(place):
+    read, write = os.pipe()
+    os.close(read)
+    path = config(place, sink="type: console")
+    process = subprocess.run([place.weir_path, "run", path], input=b"a\n", stdout=write, stderr=subprocess.PIPE, timeout=60)
+    os.close(write)
+    assert process.returncode == 1 and b"Broken pipe" in process.stderr, process.stderr
+    assert run(place, path) == "a\n", "the event must come again"
+
+
+def case_console_two_sinks_do_not_tear_lines(place):
+    text = f"""
+store: {{ path: ./store }}
+sources: {{ in: {{ type: generate, count: 20000, payload: '{{{{seq}}}}{"y" * 90}' }} }}
+sinks: {{ a: {{ type: console, format: payload }}, b: {{ type: console, format: payload }} }}
+routes: [ {{ name: r, from: [ in ], to: [ a, b ] }} ]
+"""
+    got = run(place, place.write("weir.yaml", text)).splitlines()
+    assert sorted(int(line.rstrip("y")) for line in got) == sorted(list(range(1, 20001)) * 2)
+    assert all(line.endswith("y" * 90) and len(line) <= 96 for line in got)
+
+
+# file
+
+def case_file_path_is_a_template(place):
+    path = config(place, "type: stdin, key: payload.k", "type: file, path: './by/{{key}}.txt'")
+    run(place, path, '{"k":"a","n":1}\n{"k":"b","n":2}\n{"k":"a","n":3}\n{"k":"../up","n":4}\n')
+    assert [json.loads(l)["n"] for l in lines(place, "by/a.txt")] == [1, 3]
+    assert [json.loads(l)["n"] for l in lines(place, "by/b.txt")] == [2]
+    dead = kit.Weir(place, path).dead()
+    assert len(dead) == 1 and not os.path.exists(place.path("up.txt")), dead
+
+
+def rotated(place):
+    return sorted(glob.glob(place.path("out.txt.*")))
+
+
+def case_file_rotates_by_bytes_and_keeps_some(place):
+    source = "type: generate, count: 2000, payload: '{{seq}} " + "z" * 90 + "'"
+    run(place, config(place, source, "type: file, path: ./out.txt, rotate: { bytes: 20KiB }", "batch: { events: 50 },"))
+    names = rotated(place)
+    assert len(names) > 5 and all(os.path.getsize(n) <= 20 * 1024 for n in names + [place.path("out.txt")])
+    got = [int(l.split()[0]) for name in [*names, place.path("out.txt")] for l in open(name)]
+    assert sorted(got) == list(range(1, 2001))
+    for name in names:
+        os.unlink(name)
+    os.unlink(place.path("store/data.mdb"))
+    run(place, config(place, source, "type: file, path: ./out.txt, rotate: { bytes: 20KiB, keep: 2 }", "batch: { events: 50 },"))
+    assert len(rotated(place)) == 2
+
+
+def case_file_rotates_by_time(place):
+    sink = "type: file, path: ./out.txt, rotate: { every: 1s }"
+    run(place, config(place, "type: generate, count: 24, rate: 10/s, payload: '{{seq}}'", sink))
+    assert 1 <= len(rotated(place)) <= 4
+    got = [int(l) for name in [*rotated(place), place.path("out.txt")] for l in open(name)]
+    assert sorted(got) == list(range(1, 25))
+
+
+def syncs(place, sync):
+    path = config(place, sink=f"type: file, path: ./out.txt, sync: {sync}")
+    trace = place.path("trace")
+    subprocess.run(["strace", "-f", "-y", "-e", "trace=fdatasync,fsync", "-o", trace, place.weir_path, "run", path], input=b"a\nb\n",
+                   stderr=subprocess.DEVNULL, timeout=60 * kit.slow(), check=True)
+    return [line for line in open(trace) if "out.txt" in line]
+
+
+def case_file_sync(place):
+    if not kit.shutil.which("strace"):
+        raise SystemExit(77)
+    assert syncs(place, "batch") and not syncs(place, "none")
+
+
+def case_file_torn_line_is_never_merged(place):
+    path = config(place)
+    run(place, path, "whole\n")
+    with open(place.path("out.txt"), "a") as f:
+        f.write("torn by a cra")
+    run(place, path, "next\n")
+    got = lines(place)
+    assert got[0] == "whole" and got[-1] == "next" and "torn by a cranext" not in got, got
+
+
+def case_file_without_space_waits(place):
+    path = config(place, "type: generate, count: 3000, payload: '{{seq}} " + "w" * 200 + "'", route="retry: { backoff: 1ms..50ms },")
+    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (300000, resource.RLIM_INFINITY))
+    process = subprocess.Popen([place.weir_path, "run", path], stderr=open(place.path("weir.log"), "ab"), preexec_fn=limit)
+    place.processes.append(process)
+    kit.wait_for("no space", lambda: "File too large" in place.log("weir") or "too large" in place.log("weir").lower())
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    assert process.wait(60 * kit.slow()) == 0
+    assert [int(l.split()[0]) for l in lines(place)] == list(range(1, 3001))
+
+
+def case_file_that_may_not_be_written(place):
+    os.mkdir(place.path("d"))
+    os.mkdir(place.path("d/out.txt"))
+    path = config(place, sink="type: file, path: ./d/out.txt")
+    process = subprocess.Popen([place.weir_path, "run", path], stdin=subprocess.PIPE, stderr=open(place.path("weir.log"), "ab"))
+    place.processes.append(process)
+    process.stdin.write(b"a\n")
+    process.stdin.close()
+    kit.wait_for("a reason", lambda: "Is a directory" in place.log("weir"))
+    os.rmdir(place.path("d/out.txt"))
+    assert process.wait(60 * kit.slow()) == 0
+    assert lines(place, "d/out.txt") == ["a"]
+
+
+# drop, pass, filter, count
+
+def case_drop_confirms(place):
+    path = config(place, sink="type: drop")
+    run(place, path, "a\nb\n")
+    run(place, path)
+    assert not os.path.exists(place.path("out.txt"))
+
+
+def case_filter_options(place):
+    events = "".join(json.dumps({"v": v}) + "\n" for v in (1, 5, 9, "x")) + "{}\n"
+    for options, expected in (("equals: '5.0'", [5]), ("not_equals: '5'", [1, 9, "x"]), ("above: '4'", [5, 9]), ("below: '6'", [1, 5]),
+                              ("above: '1', below: '9'", [5]), ("exists: true", [1, 5, 9, "x"]), ("exists: false", [None])):
+        run(place, config(place, functions=f"type: filter, field: payload.v, {options}"), events)
+        got = [json.loads(line).get("v") for line in lines(place)] if os.path.exists(place.path("out.txt")) else []
+        assert got == expected, (options, got)
+        os.unlink(place.path("out.txt"))
+
+
+def case_count_every(place):
+    path = config(place, "type: stdin, key: payload.k", functions="type: count, every: 3")
+    run(place, path, '{"k":"a"}\n' * 7 + '{"k":"b"}\n' * 3)
+    assert sorted(json.loads(line)["count"] for line in lines(place)) == [3, 3, 6]
+
+
+# templates
+
+def case_template_source(place):
+    source = f"module: {MODULES}/template_source.so, every: 1ms, count: 20"
+    path = config(place, source)
+    run(place, path)
+    assert [int(line) for line in lines(place)] == list(range(1, 21))
+    run(place, path)
+    assert len(lines(place)) == 20, "a restart goes on where it was"
+
+
+def case_template_sink(place):
+    run(place, config(place, sink=f"module: {MODULES}/template_sink.so, path: ./by-template.txt"), "a\nb\nc\n")
+    assert lines(place, "by-template.txt") == ["a", "b", "c"]
+    refused(place, config(place, sink=f"module: {MODULES}/template_sink.so"), "path")
+
+
+def case_template_function(place):
+    path = config(place, "type: stdin, key: payload.k", functions=f"module: {MODULES}/template_function.so, options: {{ repeat: 2 }}")
+    run(place, path, '{"k":1}\n' * 3 + '{"k":1,"n":2}\n')
+    assert lines(place) == ['{"k":1}', '{"k":1}', '{"k":1,"n":2}']
+
+
+kit.run_cases(globals(), BUILD, "plugins")
