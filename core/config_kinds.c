@@ -76,7 +76,7 @@ static void source_load(struct loading *l, struct config_source *source, const s
     source->node = node;
     if (!entry_check(l, key, node))
         return;
-    common_fill(l, source_rows, &values, node);
+    common_fill(l, config_source_rows, &values, node);
     source->key = values.key;
     source->id = values.id;
     source->time = values.time;
@@ -103,7 +103,7 @@ static void sink_load(struct loading *l, struct config_sink *sink, const struct 
         yaml_fault(l->report, key, "is a word of `on_failure` and no name for a sink; choose another");
     if (!entry_check(l, key, node))
         return;
-    common_fill(l, sink_rows, &values, node);
+    common_fill(l, config_sink_rows, &values, node);
     sink->retry.attempts = (uint32_t)values.attempts;
     sink->retry.base_us = values.backoff.low;
     sink->retry.cap_us = values.backoff.high;
@@ -162,7 +162,7 @@ static void function_load(struct loading *l, struct config_function *function, c
     struct function_values values = {0};
     /* With a module the outer mapping has no keys but the common ones. */
     struct option_target target = {
-        .rows = function_rows, .state = &values, .arena = &l->config->arena, .partial = !module};
+        .rows = config_function_rows, .state = &values, .arena = &l->config->arena, .partial = !module};
     struct error error;
 
     function->name = key->text;

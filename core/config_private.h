@@ -42,7 +42,8 @@ struct route_values {
     weir_range backoff;
 };
 
-extern const weir_option top_rows[], source_rows[], sink_rows[], function_rows[], route_rows[];
+extern const weir_option top_rows[], config_source_rows[], config_sink_rows[], config_function_rows[],
+    config_route_rows[];
 
 /* A load under way. The sections are merged over all files; NULL: nowhere. */
 struct loading {

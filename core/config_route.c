@@ -270,7 +270,7 @@ static void name_take(struct route_load *r)
 static void route_load(struct loading *l, struct config_route *route, const struct yaml_node *node)
 {
     struct route_load r = {.l = l, .route = route, .node = node};
-    struct option_target target = {.rows = route_rows, .state = &r.values, .arena = &l->config->arena};
+    struct option_target target = {.rows = config_route_rows, .state = &r.values, .arena = &l->config->arena};
     bool filled;
 
     route->node = node;

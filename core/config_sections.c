@@ -122,28 +122,29 @@ static const weir_option time_rows[] = {{.name = "field",
                                          .help = "How the time is written there."},
                                         {0}};
 
-const weir_option source_rows[] = {{.name = "type",
-                                    .type = WEIR_OPTION_TEXT,
-                                    .offset = AT(source_values, type),
-                                    .help = "The kind of source; `weir list` shows them."},
-                                   {.name = "module",
-                                    .type = WEIR_OPTION_PATH,
-                                    .offset = AT(source_values, module),
-                                    .help = "The shared object that holds the kind, if it is not weir's own."},
-                                   {.name = "key",
-                                    .type = WEIR_OPTION_FIELD,
-                                    .offset = AT(source_values, key),
-                                    .help = "The field that becomes the event's key, instead of the source's own."},
-                                   {.name = "id",
-                                    .type = WEIR_OPTION_FIELD,
-                                    .offset = AT(source_values, id),
-                                    .help = "The field that becomes the event's id, instead of the source's own."},
-                                   {.name = "time",
-                                    .type = WEIR_OPTION_GROUP,
-                                    .rows = time_rows,
-                                    .offset = AT(source_values, has_time),
-                                    .help = "Takes the event's time from a field."},
-                                   {0}};
+const weir_option config_source_rows[] = {
+    {.name = "type",
+     .type = WEIR_OPTION_TEXT,
+     .offset = AT(source_values, type),
+     .help = "The kind of source; `weir list` shows them."},
+    {.name = "module",
+     .type = WEIR_OPTION_PATH,
+     .offset = AT(source_values, module),
+     .help = "The shared object that holds the kind, if it is not weir's own."},
+    {.name = "key",
+     .type = WEIR_OPTION_FIELD,
+     .offset = AT(source_values, key),
+     .help = "The field that becomes the event's key, instead of the source's own."},
+    {.name = "id",
+     .type = WEIR_OPTION_FIELD,
+     .offset = AT(source_values, id),
+     .help = "The field that becomes the event's id, instead of the source's own."},
+    {.name = "time",
+     .type = WEIR_OPTION_GROUP,
+     .rows = time_rows,
+     .offset = AT(source_values, has_time),
+     .help = "Takes the event's time from a field."},
+    {0}};
 
 static const weir_option sink_retry_rows[] = {
     {.name = "attempts",
@@ -163,22 +164,22 @@ static const weir_option sink_retry_rows[] = {
      .help = "The first and the longest pause between tries; each is drawn at random up to its bound."},
     {0}};
 
-const weir_option sink_rows[] = {{.name = "type",
-                                  .type = WEIR_OPTION_TEXT,
-                                  .offset = AT(sink_values, type),
-                                  .help = "The kind of sink; `weir list` shows them."},
-                                 {.name = "module",
-                                  .type = WEIR_OPTION_PATH,
-                                  .offset = AT(sink_values, module),
-                                  .help = "The shared object that holds the kind, if it is not weir's own."},
-                                 {.name = "retry",
-                                  .type = WEIR_OPTION_GROUP,
-                                  .rows = sink_retry_rows,
-                                  .offset = AT(sink_values, has_retry),
-                                  .help = "For what may pass: no connection, a time-out, a full queue."},
-                                 {0}};
+const weir_option config_sink_rows[] = {{.name = "type",
+                                         .type = WEIR_OPTION_TEXT,
+                                         .offset = AT(sink_values, type),
+                                         .help = "The kind of sink; `weir list` shows them."},
+                                        {.name = "module",
+                                         .type = WEIR_OPTION_PATH,
+                                         .offset = AT(sink_values, module),
+                                         .help = "The shared object that holds the kind, if it is not weir's own."},
+                                        {.name = "retry",
+                                         .type = WEIR_OPTION_GROUP,
+                                         .rows = sink_retry_rows,
+                                         .offset = AT(sink_values, has_retry),
+                                         .help = "For what may pass: no connection, a time-out, a full queue."},
+                                        {0}};
 
-const weir_option function_rows[] = {
+const weir_option config_function_rows[] = {
     {.name = "type",
      .type = WEIR_OPTION_TEXT,
      .offset = AT(function_values, type),
@@ -265,7 +266,7 @@ static const weir_option route_retry_rows[] = {
      .help = "Halves a failed batch until the events that fail are found."},
     {0}};
 
-const weir_option route_rows[] = {
+const weir_option config_route_rows[] = {
     {.name = "name",
      .type = WEIR_OPTION_TEXT,
      .offset = AT(route_values, name),
@@ -335,8 +336,8 @@ const struct config_section config_sections[] = {
     {"store", "Where accepted events, positions and state are kept.", store_rows},
     {"limits", "Bounds of the process.", limits_rows},
     {"log", "What is written to stderr.", log_rows},
-    {"source", "What every source has beside its own options.", source_rows},
-    {"sink", "What every sink has beside its own options.", sink_rows},
-    {"function", "What every function has beside its own options.", function_rows},
-    {"route", "From sources, through functions, to sinks.", route_rows},
+    {"source", "What every source has beside its own options.", config_source_rows},
+    {"sink", "What every sink has beside its own options.", config_sink_rows},
+    {"function", "What every function has beside its own options.", config_function_rows},
+    {"route", "From sources, through functions, to sinks.", config_route_rows},
     {NULL, NULL, NULL}};
