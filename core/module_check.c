@@ -17,7 +17,7 @@ static bool name_valid(const char *name)
 
     if (name == NULL)
         return false;
-    for (; name[n] != '\0' && n <= 64; n++)
+    for (; n <= 64 && name[n] != '\0'; n++)
         if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_", name[n]) == NULL)
             return false;
     return n > 0 && n <= 64;

@@ -139,7 +139,7 @@ static size_t tables_names(const void *const *tables, const char **names, size_t
 {
     size_t count = 0;
 
-    for (; tables[count] != NULL && count < room; count++)
+    for (; count < room && tables[count] != NULL; count++)
         names[count] = table_head(tables[count])->type;
     return count;
 }

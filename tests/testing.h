@@ -19,6 +19,8 @@
 #ifndef WEIR_TESTING_H
 #define WEIR_TESTING_H
 
+#include "weir.h" /* before check.h, which has a macro `fail` */
+
 #include <check.h>
 #include <stdbool.h>
 #include <stdint.h>
