@@ -61,12 +61,18 @@ static void put(struct console *console, const char *text, size_t size)
     console->used += size;
 }
 
+static void put_hex(struct console *console, unsigned char byte)
+{
+    char text[5];
+    int size = snprintf(text, sizeof text, "\\x%02x", byte);
+    put(console, text, (size_t)size);
+}
+
 /* Control characters could tear the line, or command the terminal: they are written as \xNN. */
 static void put_clean(struct console *console, weir_view view)
 {
     for (size_t i = 0; i < view.size; i++) {
         unsigned char byte = (unsigned char)view.data[i];
-        char text[5];
         if (byte >= ' ' && byte != 0x7f)
             put(console, view.data + i, 1);
         else if (byte == '\t')
@@ -74,7 +80,7 @@ static void put_clean(struct console *console, weir_view view)
         else if (byte == '\n')
             put(console, "\\n", 2);
         else
-            put(console, text, (size_t)snprintf(text, sizeof text, "\\x%02x", byte));
+            put_hex(console, byte);
     }
 }
 
