@@ -143,7 +143,7 @@ test: ## install what is missing, build, and run every test (TESTS=word: only ma
 asan: ## build with AddressSanitizer and UBSan in a folder of its own and run the tests there
 	@scripts/deps build test
 	@$(SUBMAKE) BUILD=$(BUILD)/asan SANITIZE=address,undefined programs
-	@ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 WEIR_TEST_SLOW=4 scripts/run-tests $(BUILD)/asan $(TESTS)
+	@ASAN_OPTIONS=detect_leaks=1 LSAN_OPTIONS=suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 WEIR_TEST_SLOW=4 scripts/run-tests $(BUILD)/asan $(TESTS)
 
 ubsan: ## the same with UBSan alone
 	@scripts/deps build test

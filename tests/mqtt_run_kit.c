@@ -49,6 +49,7 @@ struct client_node {
 
 static struct relay *relays;
 static struct client_node *clients;
+static struct weir *weirs; /* last as long as the test */
 
 int64_t kit_now_us(void)
 {
@@ -474,6 +475,8 @@ struct weir *weir_new(void)
 {
     struct weir *weir = calloc(1, sizeof *weir);
     ck_assert_ptr_nonnull(weir);
+    weir->next = weirs;
+    weirs = weir;
     weir->folder = testing_folder();
     weir->log = strdup(testing_path(weir->folder, "weir.log"));
     weir->file = strdup(testing_path(weir->folder, "out.txt"));

@@ -84,6 +84,7 @@ struct weir {
     const char *folder, *log, *file; /* file: out.txt */
     pid_t pid;
     size_t read; /* of the log: where the next weir_says begins to look */
+    struct weir *next;
 };
 struct weir *weir_new(void);
 void weir_start(struct weir *weir, const char *yaml); /* `store` and `log` are added */

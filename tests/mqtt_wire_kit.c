@@ -48,7 +48,8 @@ static void side_send(struct side *side, const void *bytes, size_t size)
 {
     struct sending *sending = malloc(sizeof *sending + size);
     ck_assert_ptr_nonnull(sending);
-    memcpy(sending->bytes, bytes, size);
+    if (size)
+        memcpy(sending->bytes, bytes, size);
     uv_buf_t buffer = uv_buf_init(sending->bytes, (unsigned)size);
     if (!side->open || uv_write(&sending->request, (uv_stream_t *)&side->stream, &buffer, 1, sent) != 0)
         free(sending);
@@ -84,21 +85,27 @@ static void play_puback(struct wire *wire, struct side *side, const unsigned cha
         side_send(side, answer, (size_t)answer[1] + 2);
 }
 
+static void play_suback(struct wire *wire, struct side *side, const unsigned char *mid)
+{
+    unsigned char answer[] = {SUBACK << 4, 4, mid[0], mid[1], 0, (unsigned char)wire->suback};
+    if (wire->version == 3) {
+        answer[1] = 3;
+        answer[4] = (unsigned char)wire->suback;
+    }
+    side_send(side, answer, (size_t)answer[1] + 2);
+}
+
 static void play(struct wire *wire, struct side *side, const unsigned char *packet, size_t skip)
 {
     unsigned char connack[] = {CONNACK << 4, 3, (unsigned char)wire->session_present, (unsigned char)wire->connack,
                                0};
-    unsigned char suback[] = {SUBACK << 4, 4, packet[skip], packet[skip + 1], 0, (unsigned char)wire->suback};
     unsigned char pong[] = {13 << 4, 0};
-    if (wire->version == 3) {
+    if (wire->version == 3)
         connack[1] = 2;
-        suback[1] = 3;
-        suback[4] = (unsigned char)wire->suback;
-    }
     if (packet[0] >> 4 == CONNECT && wire->connack >= 0)
         side_send(side, connack, (size_t)connack[1] + 2);
     else if (packet[0] >> 4 == SUBSCRIBE && wire->suback >= 0)
-        side_send(side, suback, (size_t)suback[1] + 2);
+        play_suback(wire, side, packet + skip);
     else if (packet[0] >> 4 == PINGREQ && !wire->mute)
         side_send(side, pong, sizeof pong);
     else if (packet[0] >> 4 == PUBLISH)

@@ -7,6 +7,15 @@
 #include "base.h"
 #include "testing.h"
 
+static bool all_bytes(const unsigned char *piece, size_t size, size_t byte)
+{
+    for (size_t i = 0; i < size; i++) {
+        if (piece[i] != byte)
+            return false;
+    }
+    return true;
+}
+
 START_TEST(test_memory_is_aligned_and_apart)
 {
     enum { PIECES = 500 };
@@ -25,10 +34,8 @@ START_TEST(test_memory_is_aligned_and_apart)
             memset(pieces[i], (int)i & 255, sizes[i]);
             total += sizes[i];
         }
-        for (size_t i = 0; i < PIECES; i++) {
-            for (size_t k = 0; k < sizes[i]; k++)
-                ck_assert_uint_eq(pieces[i][k], i & 255);
-        }
+        for (size_t i = 0; i < PIECES; i++)
+            ck_assert(all_bytes(pieces[i], sizes[i], i & 255));
         ck_assert(arena.used >= total && arena.used < total + PIECES * 16);
         ck_assert(arena.reserved >= arena.used && arena.reserved < 4 * arena.used + 4096);
         ck_assert(!arena.overflow);

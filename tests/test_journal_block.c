@@ -121,7 +121,7 @@ START_TEST(test_random_blocks_come_back)
     static weir_header out_headers[HEADERS_MAX], read_headers[HEADERS_MAX];
     struct sample *sample = sample_new(testing_seed());
 
-    for (int round = 0; round < 2000; round++) {
+    for (int round = 0; round < 500; round++) {
         struct journal_block_info info;
         weir_view block;
 
@@ -217,7 +217,7 @@ START_TEST(test_damage_in_many_places_is_never_served)
     struct sample *sample = sample_new(testing_seed());
     size_t spared = 0;
 
-    for (int round = 0; round < 3000; round++) {
+    for (int round = 0; round < 1000; round++) {
         sample_make(sample, NULL, NULL);
         for (uint64_t i = 1 + random_below(&sample->random, 8); i > 0; i--) {
             size_t at =

@@ -17,15 +17,15 @@ static struct broker *plain_broker(void)
 /* What a commit waits at. */
 
 struct gate {
-    const char *file, *waiting;
+    char file[4096], waiting[4096];
 };
 
 static void gate_make(struct gate *gate)
 {
     const char *folder = testing_folder(), *asan = getenv("ASAN_OPTIONS");
     char options[500];
-    gate->file = strdup(testing_path(folder, "gate"));
-    gate->waiting = strdup(testing_path(folder, "gate.waiting"));
+    snprintf(gate->file, sizeof gate->file, "%s", testing_path(folder, "gate"));
+    snprintf(gate->waiting, sizeof gate->waiting, "%s", testing_path(folder, "gate.waiting"));
     snprintf(options, sizeof options, "%s:verify_asan_link_order=0", asan ? asan : "");
     setenv("ASAN_OPTIONS", options, 1);
     setenv("WEIR_TEST_GATE", gate->file, 1);
