@@ -6,7 +6,7 @@ START_TEST(test_dead_list)
     store_fill();
     ck_assert_int_eq(WEIR("dead", "list", file), EXIT_DONE);
     for (int i = 1; i <= 6; i++) {
-        char id[10];
+        char id[20];
         snprintf(id, sizeof id, "s/0/%d ", i);
         ck_contains(out, id);
     }

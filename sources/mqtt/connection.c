@@ -176,10 +176,13 @@ bool connection_flush(struct connection *connection)
     if (connection->held || !connection->client || connection->state < CONNECTION_OPENING)
         return connection->client != NULL;
     if (mosquitto_want_write(connection->client)) {
+        bool opening = connection->state == CONNECTION_OPENING && connection->settings->secure;
+        struct tls_ear ear = opening ? tls_listen(connection->client) : (struct tls_ear){.fd = -1};
         /* The library writes each packet by itself; corked, many of them share a segment. */
         setsockopt(connection->fd, IPPROTO_TCP, TCP_CORK, &on, sizeof on);
         errno = 0;
         int result = mosquitto_loop_write(connection->client, 1), error = errno;
+        tls_heard(&ear, result != MOSQ_ERR_SUCCESS, connection->tls_text);
         if (!connection_lives(connection, result, error))
             return false;
         setsockopt(connection->fd, IPPROTO_TCP, TCP_CORK, &off, sizeof off);

@@ -9,6 +9,12 @@
 
 #include "words.h"
 
+/* EPROTO: libmosquitto's word for an end of the connection inside TLS. */
+static bool peer_closed(int error)
+{
+    return error == EPIPE || error == ECONNRESET || error == EPROTO;
+}
+
 void reason_lost(const struct connection *connection, int result, int error, char *reason)
 {
     const struct settings *settings = connection->settings;
@@ -21,7 +27,7 @@ void reason_lost(const struct connection *connection, int result, int error, cha
                  words_goodbye(connection->goodbye));
     else if (settings->secure && tls_reason(settings->secure, connection->tls_text, tls))
         snprintf(reason, CONNECTION_REASON_MAX, "%s", tls);
-    else if (result == MOSQ_ERR_ERRNO && error)
+    else if (result == MOSQ_ERR_ERRNO && error && !(connection->state == CONNECTION_OPENING && peer_closed(error)))
         snprintf(reason, CONNECTION_REASON_MAX, "%s", strerror(error));
     else if (connection->state == CONNECTION_OPENING)
         snprintf(reason, CONNECTION_REASON_MAX, "the broker closed the connection before it answered; %s",

@@ -9,6 +9,7 @@
 #include "tls.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <mosquitto.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -16,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct tls {
     SSL_CTX *context;
@@ -183,6 +185,29 @@ int tls_pending(struct mosquitto *client)
     return ssl ? SSL_pending(ssl) : 0;
 }
 
+struct tls_ear tls_listen(struct mosquitto *client)
+{
+    SSL *ssl = mosquitto_ssl_get(client);
+    struct tls_ear ear = {.fd = -1};
+    if (!ssl)
+        return ear;
+    ear.fd = fcntl(mosquitto_socket(client), F_DUPFD_CLOEXEC, 0);
+    if (ear.fd >= 0 && SSL_up_ref(ssl))
+        ear.ssl = ssl;
+    return ear;
+}
+
+void tls_heard(struct tls_ear *ear, bool failed, char text[TLS_TEXT_MAX])
+{
+    char byte;
+    ERR_clear_error();
+    if (failed && ear->ssl && SSL_set_fd(ear->ssl, ear->fd) && SSL_read(ear->ssl, &byte, 1) <= 0 && ERR_peek_error())
+        snprintf(text, TLS_TEXT_MAX, "%s", error_text());
+    SSL_free(ear->ssl);
+    if (ear->fd >= 0)
+        close(ear->fd);
+}
+
 void tls_forget(struct tls *tls)
 {
     tls->fault = X509_V_OK;
@@ -217,6 +242,7 @@ static const char *text_advice(const char *text)
         {"wrong version number", "no TLS is spoken at this port; correct the port, or use mqtt://"},
         {"protocol version", "the broker's TLS is older than tls.min_version"},
         {"unsupported protocol", "the broker's TLS is older than tls.min_version"},
+        {"unexpected eof", "is TLS spoken at this port?"},
         {"no application protocol", "the broker knows none of the names in tls.alpn"},
     };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
