@@ -201,7 +201,8 @@ void tls_heard(struct tls_ear *ear, bool failed, char text[TLS_TEXT_MAX])
 {
     char byte;
     ERR_clear_error();
-    if (failed && ear->ssl && SSL_set_fd(ear->ssl, ear->fd) && SSL_read(ear->ssl, &byte, 1) <= 0 && ERR_peek_error())
+    if (failed && ear->ssl && SSL_set_fd(ear->ssl, ear->fd) && SSL_read(ear->ssl, &byte, 1) <= 0 &&
+        ERR_peek_error())
         snprintf(text, TLS_TEXT_MAX, "%s", error_text());
     SSL_free(ear->ssl);
     if (ear->fd >= 0)

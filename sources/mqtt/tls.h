@@ -26,9 +26,10 @@ int tls_use(struct tls *tls, struct mosquitto *client);
 /* Bytes that are decrypted and not yet read: the descriptor does not tell of them. */
 int tls_pending(struct mosquitto *client);
 
-/* The broker may have said why it refuses us before our first packet fails to reach it; libmosquitto then closes with
- * that unread. So, around a write that may be refused: tls_listen before it, and tls_heard after it, which ends what
- * tls_listen began. With `failed` it reads the broker's last word into `text`, which is left alone if there is none. */
+/* The broker may have said why it refuses us before our first packet fails to reach it; libmosquitto then closes
+ * with that unread. So, around a write that may be refused: tls_listen before it, and tls_heard after it, which
+ * ends what tls_listen began. With `failed` it reads the broker's last word into `text`, which is left alone if
+ * there is none. */
 struct tls_ear {
     struct ssl_st *ssl;
     int fd;
