@@ -227,6 +227,21 @@ def case_file_sync(place):
     assert syncs(place, "batch") and not syncs(place, "none")
 
 
+def case_file_whose_sync_fails_is_cut_and_written_again(place):
+    if not kit.shutil.which("strace"):
+        raise SystemExit(77)
+    path, out = config(place, route="retry: { backoff: 1ms..10ms },"), place.path("out.txt")
+    open(out, "w").write("before\n")
+    given = [f"line {i}" for i in range(500)]
+    done = subprocess.run(["strace", "-f", "-y", "-o", place.path("trace"), "-P", out, "-e", "trace=fdatasync,ftruncate", "-e",
+                           "inject=fdatasync:error=EIO:when=1..3", place.weir_path, "run", path], input="\n".join(given).encode() + b"\n",
+                          stderr=open(place.path("weir.log"), "ab"), timeout=60 * kit.slow())
+    trace = open(place.path("trace")).read()
+    assert done.returncode == 0 and "EIO" in trace and "ftruncate" in trace, (done.returncode, trace)
+    assert "it cannot be synced" in place.log("weir")
+    assert lines(place) == ["before", *given]
+
+
 def case_file_torn_line_is_never_merged(place):
     path = config(place)
     run(place, path, "whole\n")
