@@ -170,8 +170,7 @@ struct weir_source_ops {
     int (*init)(void *state, const weir_host *host);
     int (*start)(void *state);
     /* May emit at most so many more events and bytes (of payload, key, subject and id) from now on; replaces what
-     * was said before; 0: stop reading.
-     */
+     * was said before; 0: stop reading. The last event may go beyond the bytes: its size is seldom known before. */
     void (*want)(void *state, size_t events, size_t bytes);
     /* first and last as emit numbered them; contiguous and ascending in a shard. */
     void (*settle)(void *state, weir_shard *shard, uint64_t first, uint64_t last, weir_settled how);

@@ -100,6 +100,18 @@ static void filter_answered(struct source *source, struct filter *filter, int co
     }
 }
 
+static void filters_told(const struct source *source)
+{
+    size_t open = 0, refused = 0, count = source->topics.count;
+    for (size_t i = 0; i < count; i++) {
+        open += source->filters[i].mid != 0;
+        refused += source->filters[i].refused;
+    }
+    if (open == 0)
+        source->host->log(source->host, WEIR_LOG_INFO, "subscribed to %zu of %zu topic filters", count - refused,
+                          count);
+}
+
 static void subscribed(struct mosquitto *client, void *arg, int mid, int count, const int *codes,
                        const mosquitto_property *properties)
 {
@@ -110,6 +122,7 @@ static void subscribed(struct mosquitto *client, void *arg, int mid, int count, 
         if (source->filters[i].mid == mid && count > 0)
             filter_answered(source, &source->filters[i], codes[0]);
     }
+    filters_told(source);
 }
 
 /* Subscribing. */
@@ -188,13 +201,10 @@ static void less(size_t *credit, size_t used)
     *credit -= used < *credit ? used : *credit;
 }
 
-static void credit_use(struct source *source, const weir_event *events, size_t count)
+static void credit_use(struct source *source)
 {
-    size_t bytes = 0;
-    for (size_t i = 0; i < count; i++)
-        bytes += events[i].payload.size + 2 * events[i].subject.size;
-    less(&source->want_events, count);
-    less(&source->want_bytes, bytes);
+    less(&source->want_events, source->hold.count);
+    less(&source->want_bytes, source->hold.credit);
     connection_reading(&source->connection, source->want_events && source->want_bytes);
 }
 
@@ -204,7 +214,7 @@ static void source_emit(struct source *source)
     weir_emit emit = {.size = sizeof emit, .count = source->hold.count};
     emit.events = hold_events(&source->hold, host->wall_us(host));
     held_begin(source);
-    credit_use(source, emit.events, emit.count);
+    credit_use(source);
     int result = host->emit(host, source->shard, &emit);
     if (result != WEIR_OK) {
         source->unsettled = false;
@@ -218,7 +228,7 @@ static void source_emit(struct source *source)
 static bool more(const struct source *source, size_t seen, size_t most)
 {
     return (source->seen != seen || connection_pending(&source->connection)) && source->hold.count < most &&
-           source->hold.used < source->want_bytes && !source->no_memory;
+           source->hold.credit < source->want_bytes && !source->no_memory;
 }
 
 static void source_readable(void *owner)

@@ -66,8 +66,9 @@ static void refuse_line(struct input *input)
                      (long long)input->host->event_bytes_max);
 }
 
-/* Cuts lines out of what was read. Returns how many; *end: the bytes they took. */
-static size_t input_cut(struct input *input, size_t *end)
+/* Cuts lines out of what was read. Returns how many; *end: the bytes they took, *text_bytes: those of the events.
+ */
+static size_t input_cut(struct input *input, size_t *end, size_t *text_bytes)
 {
     size_t count = 0, at = 0, bytes = 0, most = input->want_events < EVENTS_MAX ? input->want_events : EVENTS_MAX;
     int64_t now = input->host->wall_us(input->host);
@@ -92,6 +93,7 @@ static size_t input_cut(struct input *input, size_t *end)
         at = next;
     }
     *end = at;
+    *text_bytes = bytes;
     return count;
 }
 
@@ -115,11 +117,12 @@ static void input_consume(struct input *input, size_t bytes)
 /* False: the block could not be given; it is tried again with the next want. */
 static int input_emit(struct input *input)
 {
-    size_t end, count = input_cut(input, &end);
+    size_t end, bytes, count = input_cut(input, &end, &bytes);
     if (count) {
         weir_emit emit = {.size = sizeof emit, .events = input->events, .count = count};
         input->unsettled = 1;
         input->want_events -= count;
+        input->want_bytes -= bytes < input->want_bytes ? bytes : input->want_bytes;
         int result = input->host->emit(input->host, input->shard, &emit);
         if (result != WEIR_OK) {
             input->unsettled = 0;

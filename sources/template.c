@@ -21,9 +21,9 @@ struct ticks {
     const weir_host *host;
     weir_shard *shard;
     weir_timer *timer;
-    uint64_t made;  /* the position of the last event */
-    size_t credit;  /* how many more may be emitted now */
-    int due, ended; /* a tick came and there was no credit for it */
+    uint64_t made;                      /* the position of the last event */
+    size_t credit_events, credit_bytes; /* how many more may be emitted now */
+    int due, ended;                     /* a tick came and there was no credit for it */
 };
 
 /* STEP 4b. Each row is an option: it is parsed, held against its bounds, and shown by `weir help`. */
@@ -56,13 +56,14 @@ static void ticks_emit(struct ticks *ticks)
     if (ticks->host->emit(ticks->host, ticks->shard, &emit) != WEIR_OK)
         return; /* no memory at this moment: the next tick tries again */
     ticks->made++;
-    ticks->credit--;
+    ticks->credit_events--;
+    ticks->credit_bytes -= event.payload.size < ticks->credit_bytes ? event.payload.size : ticks->credit_bytes;
     ticks->due = 0;
 }
 
 static void ticks_go_on(struct ticks *ticks)
 {
-    if (ticks->due && ticks->credit)
+    if (ticks->due && ticks->credit_events && ticks->credit_bytes)
         ticks_emit(ticks);
     if (ticks->count && ticks->made >= (uint64_t)ticks->count && !ticks->ended) {
         ticks->ended = 1;
@@ -104,11 +105,12 @@ static int ticks_start(void *state)
     return WEIR_OK;
 }
 
-/* Back-pressure: at most so many more events from now on; 0: none. */
+/* Back-pressure: at most so many more events and bytes from now on; 0: none. */
 static void ticks_want(void *state, size_t events, size_t bytes)
 {
     struct ticks *ticks = state;
-    ticks->credit = bytes ? events : 0;
+    ticks->credit_events = events;
+    ticks->credit_bytes = bytes;
     ticks_go_on(ticks);
 }
 

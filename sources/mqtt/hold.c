@@ -109,6 +109,7 @@ int hold_message(struct hold *hold, weir_view topic, weir_view payload)
     message->header_first = hold->header_count - hold->open_headers;
     message->header_count = hold->open_headers;
     hold->open_headers = 0;
+    hold->credit += payload.size + 2 * topic.size;
     hold_bytes(hold, payload);
     return 1;
 }
@@ -136,7 +137,7 @@ const weir_event *hold_events(struct hold *hold, int64_t time_us)
 
 void hold_clear(struct hold *hold)
 {
-    hold->used = hold->count = hold->header_count = hold->open_headers = 0;
+    hold->used = hold->credit = hold->count = hold->header_count = hold->open_headers = 0;
     if (hold->room <= KEEP_BYTES)
         return;
     free(hold->bytes);

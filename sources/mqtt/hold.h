@@ -10,6 +10,7 @@ struct held_header;
 struct hold {
     char *bytes;
     size_t used, room;
+    size_t credit; /* that its messages take, as `want` counts them: the topic is key and subject */
     struct held_message *messages;
     weir_event *events;
     size_t count, messages_room;
