@@ -1,10 +1,10 @@
-/* mqtt_peer_kit.c: an ordinary client of the broker, on libmosquitto's own thread. See mqtt_plug_kit.h. */
+/* mqtt_peer_kit.c: an ordinary client of the broker, on libmosquitto's own thread. See mqtt_kit.h. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "mqtt_plug_kit.h"
+#include "mqtt_kit.h"
 
 enum { WAIT_MS = 20000 };
 
@@ -204,4 +204,16 @@ void peer_free(struct peer *peer)
     }
     free(peer->messages);
     free(peer);
+}
+
+/* What the plug-in counts. */
+
+bool plug_is_connected(struct plug *plug, size_t times)
+{
+    return plug_stat(plug, "connects_total") >= (int64_t)times;
+}
+
+bool plug_is_subscribed(struct plug *plug, size_t filters)
+{
+    return plug_stat(plug, "subscriptions_total") >= (int64_t)filters;
 }

@@ -1,9 +1,9 @@
-/* mqtt_wire_kit.c: a listener that stands before a broker, or plays one. See mqtt_plug_kit.h. Packets: MQTT 5 §2.1.
+/* mqtt_wire_kit.c: a listener that stands before a broker, or plays one. See mqtt_kit.h. Packets: MQTT 5 §2.1.
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include "mqtt_plug_kit.h"
+#include "mqtt_kit.h"
 
 enum { CONNECT = 1, CONNACK, PUBLISH, PUBACK, SUBSCRIBE = 8, SUBACK, PINGREQ = 12 };
 

@@ -1,6 +1,6 @@
 /* test_mqtt_connection.c: connections of the module `mqtt`: login, TLS, loss, and every reason in words. The source
  * stands for both, where the code is the same. */
-#include "mqtt_plug_kit.h"
+#include "mqtt_kit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@ enum { CONNECT = 1, PUBACK = 4, SUBSCRIBE = 8, PINGREQ = 12 };
 
 static struct plug *source(const char *url, const char *more)
 {
-    struct plug *plug = plug_new(PLUG_SOURCE, "{ url: \"%s\", topics: [ \"a/#\" ], client_id: s%s%s }", url,
+    struct plug *plug = plug_new(PLUG_SOURCE, "mqtt", "{ url: \"%s\", topics: [ \"a/#\" ], client_id: s%s%s }", url,
                                  *more ? ", " : "", more);
     ck_assert_msg(plug != NULL, "%s", plug_refusal());
     plug_start(plug);
@@ -39,7 +39,7 @@ static void fails(struct plug *plug, const char *reason)
 
 static void refuses(enum plug_sort sort, const char *options, const char *reason)
 {
-    ck_assert_msg(plug_new(sort, "%s", options) == NULL, "%s was taken", options);
+    ck_assert_msg(plug_new(sort, "mqtt", "%s", options) == NULL, "%s was taken", options);
     ck_assert_msg(strstr(plug_refusal(), reason) != NULL, "%s: %s", options, plug_refusal());
 }
 
@@ -123,13 +123,13 @@ static bool connect_has(const struct wire *wire, const char *bytes, size_t size)
 START_TEST(test_client_id)
 {
     struct wire *wire = wire_new(0);
-    struct plug *plug = plug_new(PLUG_SOURCE, "{ url: \"mqtt://127.0.0.1:%d\", topics: a }", wire->port);
+    struct plug *plug = plug_new(PLUG_SOURCE, "mqtt", "{ url: \"mqtt://127.0.0.1:%d\", topics: a }", wire->port);
     ck_assert_ptr_nonnull(plug);
     plug_start(plug);
     ck_assert(plug_until(plug, plug_is_connected, 1));
     ck_assert(connect_has(wire, "\0\x1fweir-0123456789abcdef-meters-in", 33));
     plug_free(plug);
-    plug = plug_new(PLUG_SINK, "{ url: \"mqtt://127.0.0.1:%d\", topic: a }", wire->port);
+    plug = plug_new(PLUG_SINK, "mqtt", "{ url: \"mqtt://127.0.0.1:%d\", topic: a }", wire->port);
     ck_assert_ptr_nonnull(plug);
     plug_start(plug);
     ck_assert(plug_until(plug, plug_is_connected, 1));

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "mqtt_plug_kit.h"
+#include "mqtt_kit.h"
 
 enum { CONNECT = 1, PUBACK = 4, SUBSCRIBE = 8, PINGREQ = 12, DISCONNECT = 14 };
 
@@ -17,7 +17,7 @@ static struct broker *plain(void)
 static struct plug *source_at(int port, const char *more)
 {
     struct plug *plug = plug_new(
-        PLUG_SOURCE, "{ url: \"mqtt://127.0.0.1:%d\", topics: [ \"a/#\" ], client_id: s, %s }", port, more);
+        PLUG_SOURCE, "mqtt", "{ url: \"mqtt://127.0.0.1:%d\", topics: [ \"a/#\" ], client_id: s, %s }", port, more);
     ck_assert_msg(plug != NULL, "%s", plug_refusal());
     plug_start(plug);
     return plug;
@@ -345,7 +345,7 @@ END_TEST
 START_TEST(test_connects_without_credit_not)
 {
     struct wire *wire = wire_new(0);
-    struct plug *plug = plug_new(PLUG_SOURCE, "{ url: \"mqtt://127.0.0.1:%d\", topics: a }", wire->port);
+    struct plug *plug = plug_new(PLUG_SOURCE, "mqtt", "{ url: \"mqtt://127.0.0.1:%d\", topics: a }", wire->port);
     ck_assert_ptr_nonnull(plug);
     ck_assert_int_eq(plug->source->start(plug->state), WEIR_OK);
     plug_run(plug, 200);

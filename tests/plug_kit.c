@@ -1,16 +1,17 @@
-/* mqtt_plug_kit.c: a weir_host for one instance of the mqtt module, on libuv. See mqtt_plug_kit.h. */
+/* plug_kit.c: a weir_host for one instance, on libuv. See plug_kit.h. */
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "module.h"
-#include "mqtt_plug_kit.h"
 #include "option.h"
+#include "plug_kit.h"
+#include "registry.h"
 #include "template.h"
 
-enum { WAIT_MS = 20000, TICK_MS = 10, HANDLES_MAX = 32 };
+enum { WAIT_MS = 20000, TICK_MS = 10, HANDLES_MAX = 32, SHARDS_MAX = 16, LOANS_MAX = 4096 };
 
 struct weir_watch {
     uv_poll_t poll;
@@ -34,9 +35,36 @@ struct job {
     void *arg;
 };
 
+struct weir_shard {
+    struct plug *plug;
+    char name[128];
+    uint64_t last; /* position that was emitted */
+};
+
+/* A block that is lent, beside its copy. */
+struct loan {
+    const weir_event *events;
+    size_t first, count; /* of the copies, in plug->events */
+    void *owner;
+    void (*release)(void *owner);
+};
+
+/* An emit that is not settled. */
+struct open_emit {
+    weir_shard *shard;
+    uint64_t first, last;
+};
+
 struct plug_parts {
     struct arena arena;
-    struct module *module;
+    struct registry *registry;
+    weir_shard shards[SHARDS_MAX];
+    size_t shard_count;
+    struct loan loans[LOANS_MAX];
+    size_t loan_count;
+    struct open_emit *open;
+    size_t open_count;
+    uv_async_t wake;
     const weir_option *rows;
     weir_watch *watches[HANDLES_MAX];
     weir_timer *timers[HANDLES_MAX];
@@ -155,6 +183,29 @@ static void kit_timer_set(weir_timer *timer, int64_t delay_us)
         uv_timer_start(&timer->timer, timer_fired, (uint64_t)(delay_us + 999) / 1000, 0);
 }
 
+static void kit_timer_free(weir_timer *timer)
+{
+    struct plug_parts *parts = timer->plug->parts;
+    for (size_t i = 0; i < parts->timer_count; i++) {
+        if (parts->timers[i] == timer)
+            parts->timers[i] = parts->timers[--parts->timer_count];
+    }
+    uv_close((uv_handle_t *)&timer->timer, handle_closed);
+}
+
+static void kit_wake(const weir_host *host)
+{
+    uv_async_send(&plug_of(host)->parts->wake);
+}
+
+static void woken(uv_async_t *wake)
+{
+    struct plug *plug = wake->data;
+    void (*slot)(void *) = plug->source ? plug->source->woken : plug->sink->woken;
+    ck_assert_ptr_nonnull(slot);
+    slot(plug->state);
+}
+
 static void job_work(uv_work_t *work)
 {
     struct job *job = (struct job *)work;
@@ -242,10 +293,14 @@ static int kit_render(const weir_template *pattern, const weir_batch *batch, siz
 static int kit_shard_open(const weir_host *host, weir_view name, uint64_t generation, weir_resume *resume,
                           weir_shard **shard)
 {
+    struct plug *plug = plug_of(host);
     ck_assert_uint_gt(name.size, 0);
     ck_assert_uint_eq(resume->size, sizeof *resume);
+    ck_assert_uint_lt(plug->parts->shard_count, SHARDS_MAX);
     (void)generation;
-    *shard = (weir_shard *)(void *)(uintptr_t)host;
+    *shard = &plug->parts->shards[plug->parts->shard_count++];
+    (*shard)->plug = plug;
+    snprintf((*shard)->name, sizeof(*shard)->name, "%.*s", (int)name.size, name.data);
     return WEIR_OK;
 }
 
@@ -261,7 +316,8 @@ static char *text_of(weir_view view)
 
 static void event_keep(struct plug_event *to, const weir_event *event)
 {
-    *to = (struct plug_event){.payload = text_of(event->payload),
+    *to = (struct plug_event){.position = event->position,
+                              .payload = text_of(event->payload),
                               .key = text_of(event->key),
                               .subject = text_of(event->subject),
                               .payload_size = event->payload.size,
@@ -277,29 +333,106 @@ static void event_keep(struct plug_event *to, const weir_event *event)
 
 static void settle_due(uv_timer_t *timer)
 {
-    plug_settle(timer->data);
+    struct plug *plug = timer->data;
+    if (plug->unsettled)
+        plug_settle(plug);
+}
+
+/* "At most so many more events and bytes"; the last event may go beyond the bytes. */
+static void credit_take(struct plug *plug, const weir_emit *emit)
+{
+    size_t bytes = 0, last = 0;
+    for (size_t i = 0; i < emit->count; i++) {
+        const weir_event *event = &emit->events[i];
+        bytes += last;
+        last = event->payload.size + event->key.size + event->subject.size + event->id.size;
+    }
+    ck_assert_uint_gt(emit->count, 0);
+    ck_assert_uint_le(emit->count, plug->credit_events);
+    ck_assert_uint_gt(plug->credit_bytes, 0);
+    ck_assert_uint_lt(bytes, plug->credit_bytes);
+    plug->credit_events -= emit->count;
+    plug->credit_bytes -= bytes + last < plug->credit_bytes ? bytes + last : plug->credit_bytes;
+}
+
+/* A replaying source numbers its events itself, the others are numbered here. */
+static void emit_number(weir_shard *shard, weir_emit *emit)
+{
+    if (shard->plug->source->flags & WEIR_SOURCE_REPLAYS) {
+        for (size_t i = 0; i < emit->count; i++)
+            ck_assert_uint_eq(emit->events[i].position, shard->last + 1 + i);
+    }
+    emit->first = shard->last + 1;
+    emit->last = shard->last + emit->count;
+    shard->last = emit->last;
+}
+
+static void emit_lend(struct plug *plug, const weir_emit *emit)
+{
+    plug->borrowed++;
+    if (!plug->holds) {
+        emit->release(emit->owner);
+        return;
+    }
+    ck_assert_uint_lt(plug->parts->loan_count, LOANS_MAX);
+    plug->parts->loans[plug->parts->loan_count++] =
+        (struct loan){emit->events, plug->event_count - emit->count, emit->count, emit->owner, emit->release};
 }
 
 static int kit_emit(const weir_host *host, weir_shard *shard, weir_emit *emit)
 {
     struct plug *plug = plug_of(host);
-    ck_assert_ptr_eq(shard, plug);
-    ck_assert_uint_eq(plug->unsettled, 0);
+    struct plug_parts *parts = plug->parts;
+    ck_assert_ptr_eq(shard->plug, plug);
+    /* Those of ours that cannot replay have one emit open at a time. */
+    ck_assert(plug->unsettled == 0 || (plug->source->flags & WEIR_SOURCE_REPLAYS));
     if (plug->emit_result != WEIR_OK)
         return plug->emit_result;
+    credit_take(plug, emit);
+    emit_number(shard, emit);
     plug->events = realloc(plug->events, (plug->event_count + emit->count) * sizeof *plug->events);
     for (size_t i = 0; i < emit->count; i++)
         event_keep(&plug->events[plug->event_count++], &emit->events[i]);
-    emit->last = plug->event_count;
-    emit->first = emit->last - emit->count + 1;
     plug->emit_count++;
-    plug->unsettled = emit->count;
+    plug->unsettled += emit->count;
     plug->emit_largest = emit->count > plug->emit_largest ? emit->count : plug->emit_largest;
+    parts->open = realloc(parts->open, (parts->open_count + 1) * sizeof *parts->open);
+    parts->open[parts->open_count++] = (struct open_emit){shard, emit->first, emit->last};
     if (emit->release)
-        emit->release(emit->owner);
+        emit_lend(plug, emit);
     if (plug->settles)
-        uv_timer_start(&plug->parts->settle, settle_due, 0, 0);
+        uv_timer_start(&parts->settle, settle_due, 0, 0);
     return WEIR_OK;
+}
+
+static void *loans_return(void *arg)
+{
+    struct plug_parts *parts = arg;
+    for (size_t i = 0; i < parts->loan_count; i++)
+        parts->loans[i].release(parts->loans[i].owner);
+    parts->loan_count = 0;
+    return NULL;
+}
+
+void plug_release(struct plug *plug)
+{
+    pthread_t thread;
+    for (size_t i = 0; i < plug->parts->loan_count; i++) {
+        const struct loan *loan = &plug->parts->loans[i];
+        for (size_t j = 0; j < loan->count; j++) {
+            const struct plug_event *kept = &plug->events[loan->first + j];
+            ck_assert_uint_eq(loan->events[j].payload.size, kept->payload_size);
+            ck_assert_int_eq(memcmp(loan->events[j].payload.data, kept->payload, kept->payload_size), 0);
+        }
+    }
+    ck_assert_int_eq(pthread_create(&thread, NULL, loans_return, plug->parts), 0);
+    pthread_join(thread, NULL);
+}
+
+static void kit_ended(const weir_host *host)
+{
+    ck_assert(!plug_of(host)->ended);
+    plug_of(host)->ended = true;
 }
 
 static void kit_write_event(const weir_host *host, weir_write *write, size_t index, int result, const char *reason)
@@ -319,12 +452,15 @@ static void kit_write_done(const weir_host *host, weir_write *write, int result,
     open->result = result;
     open->order = ++plug_of(host)->answered;
     snprintf(open->reason, sizeof open->reason, "%s", reason ? reason : "");
+    free(open->memory);
+    open->memory = NULL;
 }
 
 static void kit_stopped(const weir_host *host)
 {
-    ck_assert(!plug_of(host)->stopped);
-    plug_of(host)->stopped = true;
+    struct plug *plug = plug_of(host);
+    ck_assert_uint_lt(plug->stopped, plug->stops);
+    plug->stopped++;
 }
 
 static void kit_failed(const weir_host *host, const char *reason)
@@ -343,6 +479,8 @@ static void host_fill(struct plug *plug)
                              .watch_stop = kit_watch_stop,
                              .timer_new = kit_timer_new,
                              .timer_set = kit_timer_set,
+                             .timer_free = kit_timer_free,
+                             .wake = kit_wake,
                              .offload = kit_offload,
                              .log = kit_log,
                              .stat_add = kit_stat_add,
@@ -352,6 +490,7 @@ static void host_fill(struct plug *plug)
                              .render = kit_render,
                              .shard_open = kit_shard_open,
                              .emit = kit_emit,
+                             .ended = kit_ended,
                              .write_event = kit_write_event,
                              .write_done = kit_write_done,
                              .stopped = kit_stopped,
@@ -360,20 +499,21 @@ static void host_fill(struct plug *plug)
 
 /* One instance. */
 
-static void ops_find(struct plug *plug, enum plug_sort sort)
+static void ops_find(struct plug *plug, enum plug_sort sort, const char *type)
 {
-    struct module *module;
+    const char *module = strchr(type, '/') ? type : NULL;
     struct error error;
-    const char *path = testing_path(testing_module_dir(), "mqtt.so");
-    ck_assert_msg(module_open(path, &module, &error) == WEIR_OK, "%s", error.text);
+    struct registry *registry = registry_new(testing_module_dir());
+    ck_assert_ptr_nonnull(registry);
     if (sort == PLUG_SOURCE)
-        plug->source = module->sources[0];
+        plug->source = registry_source(registry, module ? NULL : type, module, &error);
     else
-        plug->sink = module->sinks[0];
+        plug->sink = registry_sink(registry, module ? NULL : type, module, &error);
+    ck_assert_msg(plug->source || plug->sink, "%s", error.text);
     plug->parts->rows = sort == PLUG_SOURCE ? plug->source->options : plug->sink->options;
     plug->state = calloc(1, sort == PLUG_SOURCE ? plug->source->state_size : plug->sink->state_size);
     ck_assert_ptr_nonnull(plug->state);
-    plug->parts->module = module;
+    plug->parts->registry = registry;
 }
 
 static int options_fill(struct plug *plug, const char *text)
@@ -392,9 +532,9 @@ static int options_fill(struct plug *plug, const char *text)
     return result;
 }
 
-struct plug *plug_new(enum plug_sort sort, const char *format, ...)
+struct plug *plug_new(enum plug_sort sort, const char *type, const char *format, ...)
 {
-    char text[2000];
+    char text[4000];
     va_list args;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
@@ -407,7 +547,9 @@ struct plug *plug_new(enum plug_sort sort, const char *format, ...)
     plug->settles = true;
     arena_init(&plug->parts->arena, 0);
     host_fill(plug);
-    ops_find(plug, sort);
+    ops_find(plug, sort, type);
+    uv_async_init(plug->loop, &plug->parts->wake, woken);
+    plug->parts->wake.data = plug;
     uv_timer_init(plug->loop, &plug->parts->settle);
     plug->parts->settle.data = plug;
     int result = options_fill(plug, text);
@@ -420,29 +562,119 @@ struct plug *plug_new(enum plug_sort sort, const char *format, ...)
     return NULL;
 }
 
-void plug_start(struct plug *plug)
+/* Refusals of options. */
+
+static void ck_refused(enum plug_sort sort, const char *type, const char *place, const char *name,
+                       const char *value)
 {
-    plug->parts->started = true;
-    if (plug->sink) {
-        ck_assert_int_eq(plug->sink->start(plug->state), WEIR_OK);
-        return;
-    }
-    ck_assert_int_eq(plug->source->start(plug->state), WEIR_OK);
-    plug->source->want(plug->state, 1000000, SIZE_MAX / 2);
+    char text[2000], where[40];
+    /* A group is opened above its member, each on a line of its own. */
+    size_t group = strcspn(place, ".");
+    bool nested = place[group] == '.';
+    if (nested)
+        snprintf(text, sizeof text, "%.*s:\n  %s: %s\n", (int)group, place, name, value);
+    else
+        snprintf(text, sizeof text, "\n%s: %s\n", name, value);
+    struct plug *plug = plug_new(sort, type, "%s", text);
+    ck_assert_msg(plug == NULL, "%s: taken:\n%s", type, text);
+    snprintf(where, sizeof where, "options.yaml:2:");
+    ck_assert_msg(strstr(plug_refusal(), where) && strstr(plug_refusal(), name), "%s, given\n%s: %s", type, text,
+                  plug_refusal());
 }
 
+static size_t rows_refuse(enum plug_sort sort, const char *type, const weir_option *rows, const char *prefix)
+{
+    size_t count = 0;
+    for (const weir_option *row = rows; row && row->name; row++, count++) {
+        char place[200], value[60];
+        snprintf(place, sizeof place, "%s%s", prefix, row->name);
+        ck_refused(sort, type, place, row->name, "[ { nothing: [ such ] } ]");
+        bool bounded = row->min != row->max && row->type == WEIR_OPTION_INT;
+        if (bounded && row->min > INT64_MIN) {
+            snprintf(value, sizeof value, "%lld", (long long)row->min - 1);
+            ck_refused(sort, type, place, row->name, value);
+        }
+        if (bounded && row->max < INT64_MAX) {
+            snprintf(value, sizeof value, "%lld", (long long)row->max + 1);
+            ck_refused(sort, type, place, row->name, value);
+        }
+        if (row->type == WEIR_OPTION_CHOICE)
+            ck_refused(sort, type, place, row->name, "nothing_such");
+        if (row->type == WEIR_OPTION_GROUP) {
+            snprintf(place, sizeof place, "%s%s.", prefix, row->name);
+            count += rows_refuse(sort, type, row->rows, place);
+        }
+    }
+    return count;
+}
+
+size_t plug_refuses_rows(enum plug_sort sort, const char *type)
+{
+    struct plug found = {.parts = calloc(1, sizeof *found.parts)};
+    ck_assert_ptr_nonnull(found.parts);
+    ops_find(&found, sort, type);
+    size_t count = rows_refuse(sort, type, found.parts->rows, "");
+    ck_refused(sort, type, "", "no_such_option", "1");
+    for (const weir_option *row = found.parts->rows; row && row->name; row++) {
+        if (!(row->flags & WEIR_OPTION_REQUIRED))
+            continue;
+        ck_assert_ptr_null(plug_new(sort, type, "{}"));
+        ck_assert_ptr_nonnull(strstr(plug_refusal(), row->name));
+        break; /* the first one that is missing is told */
+    }
+    registry_free(found.parts->registry);
+    free(found.parts);
+    free(found.state);
+    return count;
+}
+
+void plug_start_dry(struct plug *plug)
+{
+    plug->parts->started = true;
+    int result = plug->source ? plug->source->start(plug->state) : plug->sink->start(plug->state);
+    ck_assert_int_eq(result, WEIR_OK);
+}
+
+void plug_want(struct plug *plug, size_t events, size_t bytes)
+{
+    plug->credit_events = events;
+    plug->credit_bytes = bytes;
+    plug->source->want(plug->state, events, bytes);
+}
+
+void plug_start(struct plug *plug)
+{
+    plug_start_dry(plug);
+    if (plug->source)
+        plug_want(plug, 1000000, SIZE_MAX / 2);
+}
+
+/* Each emit by itself and once; a settle may bring the next emit. */
 void plug_settle(struct plug *plug)
 {
-    uint64_t last = plug->event_count, first = last - plug->unsettled + 1;
-    ck_assert_uint_gt(plug->unsettled, 0);
+    bool replays = plug->source->flags & WEIR_SOURCE_REPLAYS;
+    struct open_emit *open = plug->parts->open;
+    size_t count = plug->parts->open_count;
+    ck_assert_uint_gt(count, 0);
+    plug->parts->open = NULL;
+    plug->parts->open_count = 0;
     plug->unsettled = 0;
-    plug->source->settle(plug->state, (weir_shard *)(void *)plug, first, last, WEIR_ACCEPTED);
+    for (size_t i = 0; i < count; i++)
+        plug->source->settle(plug->state, open[i].shard, open[i].first, open[i].last,
+                             replays ? WEIR_COMPLETED : WEIR_ACCEPTED);
+    free(open);
 }
 
 struct plug_write *plug_send(struct plug *plug, const weir_event *events, size_t count)
 {
+    return plug_send_owned(plug, NULL, events, count);
+}
+
+struct plug_write *plug_send_owned(struct plug *plug, void *memory, const weir_event *events, size_t count)
+{
     struct plug_write *open = calloc(1, sizeof *open);
     ck_assert_ptr_nonnull(open);
+    open->memory = memory;
     ck_assert_uint_le(count, 2000);
     open->result = -1;
     for (size_t i = 0; i < count; i++)
@@ -507,16 +739,6 @@ bool plug_has_answers(struct plug *plug, size_t number)
     return plug->answered >= number;
 }
 
-bool plug_is_connected(struct plug *plug, size_t times)
-{
-    return plug_stat(plug, "connects_total") >= (int64_t)times;
-}
-
-bool plug_is_subscribed(struct plug *plug, size_t filters)
-{
-    return plug_stat(plug, "subscriptions_total") >= (int64_t)filters;
-}
-
 static bool has_logged(struct plug *plug, size_t text)
 {
     return plug_logged(plug, (const char *)(uintptr_t)text);
@@ -548,22 +770,24 @@ int64_t plug_stat(const struct plug *plug, const char *name)
 
 static bool has_stopped(struct plug *plug, size_t number)
 {
-    (void)number;
-    return plug->stopped;
+    return plug->stopped >= number;
 }
 
+/* As the core does: no credit, every emit settled, then stop. */
 void plug_stop(struct plug *plug)
 {
     plug->parts->stopping = true;
     if (plug->source) {
-        plug->source->want(plug->state, 0, 0);
+        plug_want(plug, 0, 0);
         if (plug->unsettled)
             plug_settle(plug);
-        plug->source->stop(plug->state);
-    } else {
-        plug->sink->stop(plug->state);
     }
-    ck_assert(plug_until(plug, has_stopped, 0));
+    plug->stops++;
+    if (plug->source)
+        plug->source->stop(plug->state);
+    else
+        plug->sink->stop(plug->state);
+    ck_assert(plug_until(plug, has_stopped, 1));
 }
 
 static bool has_no_jobs(struct plug *plug, size_t number)
@@ -587,29 +811,33 @@ static void events_free(struct plug *plug)
     free(plug->events);
 }
 
-/* In the order of the core: watches and timers end, offloads end, then fini. */
+/* In the order of the core: offloads end, what was lent comes back, then fini; what it left is freed after it. */
 void plug_abort(struct plug *plug)
 {
     struct plug_parts *parts = plug->parts;
     ck_assert(plug_until(plug, has_no_jobs, 0));
-    for (size_t i = 0; i < HANDLES_MAX; i++) {
-        if (parts->watches[i])
-            kit_watch_stop(parts->watches[i]);
-    }
-    for (size_t i = 0; i < parts->timer_count; i++)
-        uv_close((uv_handle_t *)&parts->timers[i]->timer, handle_closed);
+    if (parts->loan_count)
+        plug_release(plug);
     uv_close((uv_handle_t *)&parts->settle, NULL);
-    uv_run(plug->loop, UV_RUN_NOWAIT);
+    uv_close((uv_handle_t *)&parts->wake, NULL);
     if (plug->source)
         plug->source->fini(plug->state);
     else
         plug->sink->fini(plug->state);
+    for (size_t i = 0; i < HANDLES_MAX; i++) {
+        if (parts->watches[i])
+            kit_watch_stop(parts->watches[i]);
+    }
+    while (parts->timer_count)
+        kit_timer_free(parts->timers[0]);
+    uv_run(plug->loop, UV_RUN_NOWAIT);
     option_release(parts->rows, plug->state);
     arena_fini(&parts->arena);
     events_free(plug);
     free(plug->state);
     free(plug->log);
-    module_free(parts->module);
+    registry_free(parts->registry);
+    free(parts->open);
     free(parts);
     free(plug);
 }

@@ -1,0 +1,329 @@
+/* test_contract_source.c: what weir_plugin.h asks of a source, of every source that is shipped.
+ *
+ * A subject is a kind with options by which it has EVENTS events to give, whose payloads end in 1, 2, ... The kit
+ * itself watches over what holds at every call: no emit beyond the credit, rising positions, one `stopped` for a
+ * stop. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "mqtt_kit.h"
+
+enum { EVENTS = 2000, QUIET_MS = 60 };
+
+struct subject {
+    const char *name, *type;
+    /* Writes the options, and has the events made; false: what it takes is not here, the test is skipped. */
+    bool (*prepare)(char *options, size_t size);
+    bool ends;  /* when all its events were given */
+    bool again; /* after an emit that failed, its peer gives some events once more */
+};
+
+static bool generate_prepare(char *options, size_t size)
+{
+    snprintf(options, size, "{ payload: 'event {{seq}}', keys: 3, count: %d }", EVENTS);
+    return true;
+}
+
+/* The payloads of all events have a newline between them. */
+static char *lines_make(size_t *size)
+{
+    char *text = malloc(EVENTS * 16), *end = text;
+    ck_assert_ptr_nonnull(text);
+    for (int i = 1; i <= EVENTS; i++)
+        end += snprintf(end, 16, "event %d\n", i);
+    *size = (size_t)(end - text);
+    return text;
+}
+
+static bool stdin_file_prepare(char *options, size_t size)
+{
+    size_t length;
+    char *text = lines_make(&length);
+    const char *path = testing_path(testing_folder(), "input");
+    testing_write(path, text);
+    free(text);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ck_assert_int_ge(dup2(fd, STDIN_FILENO), 0);
+    close(fd);
+    snprintf(options, size, "{}");
+    return true;
+}
+
+static bool stdin_pipe_prepare(char *options, size_t size)
+{
+    size_t length;
+    char *text = lines_make(&length);
+    int ends[2];
+    ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+    ck_assert_int_ge(fcntl(ends[1], F_SETPIPE_SZ, (int)length), (int)length);
+    ck_assert_int_eq(write(ends[1], text, length), (ssize_t)length);
+    ck_assert_int_ge(dup2(ends[0], STDIN_FILENO), 0);
+    close(ends[0]);
+    close(ends[1]);
+    free(text);
+    snprintf(options, size, "{}");
+    return true;
+}
+
+/* A session with the events waiting in it. */
+static bool mqtt_prepare(char *options, size_t size)
+{
+    struct broker *broker = broker_start(&(struct broker_options){0});
+    if (!broker)
+        return false;
+    snprintf(options, size, "{ url: \"%s\", topics: [ t ], client_id: contract }", broker_url(broker));
+    struct plug *plug = plug_new(PLUG_SOURCE, "mqtt", "%s", options);
+    ck_assert_msg(plug != NULL, "%s", plug_refusal());
+    plug_start(plug);
+    ck_assert(plug_until(plug, plug_is_subscribed, 1));
+    plug_free(plug);
+    struct peer *peer = peer_new(broker, NULL);
+    for (int i = 1; i <= EVENTS; i++) {
+        char text[20];
+        peer_publish(peer, "t", text, (size_t)snprintf(text, sizeof text, "event %d", i), 1);
+    }
+    peer_free(peer);
+    return true;
+}
+
+static bool template_prepare(char *options, size_t size)
+{
+    snprintf(options, size, "{ every: 1ms, count: %d }", EVENTS);
+    return true;
+}
+
+static const struct subject subjects[] = {
+    {"generate", "generate", generate_prepare, true, false},
+    {"stdin, a file", "stdin", stdin_file_prepare, true, false},
+    {"stdin, a pipe", "stdin", stdin_pipe_prepare, true, false},
+    {"mqtt", "mqtt", mqtt_prepare, false, true},
+    {"the template", "template_source", template_prepare, true, false},
+};
+enum { SUBJECTS = sizeof subjects / sizeof subjects[0] };
+
+static const char *type_of(const struct subject *subject)
+{
+    static char path[4096];
+    if (strncmp(subject->type, "template", 8) != 0)
+        return subject->type;
+    snprintf(path, sizeof path, "%s", testing_module(subject->type));
+    return path;
+}
+
+/* NULL: skipped. */
+static struct plug *subject_new(int number)
+{
+    char options[1000];
+    const struct subject *subject = &subjects[number];
+    if (!subject->prepare(options, sizeof options))
+        return NULL;
+    struct plug *plug = plug_new(PLUG_SOURCE, type_of(subject), "%s", options);
+    ck_assert_msg(plug != NULL, "%s: %s", subject->name, plug_refusal());
+    return plug;
+}
+
+static size_t number_of(const struct plug_event *event)
+{
+    const char *space = strrchr(event->payload, ' ');
+    return strtoul(space ? space + 1 : event->payload, NULL, 10);
+}
+
+static void ck_all_came(const struct plug *plug)
+{
+    ck_assert_uint_eq(plug->event_count, EVENTS);
+    for (size_t i = 0; i < EVENTS; i++)
+        ck_assert_uint_eq(number_of(&plug->events[i]), i + 1);
+}
+
+/* Gives it little credit again and again until all events came. */
+static void drain(struct plug *plug, size_t events, size_t bytes)
+{
+    for (int round = 0; plug->event_count < EVENTS; round++) {
+        size_t before = plug->event_count;
+        plug_want(plug, events, bytes);
+        ck_assert_msg(plug_until(plug, plug_has_events, before + 1), "nothing came after event %zu", before);
+        ck_assert_int_lt(round, 2 * EVENTS);
+    }
+}
+
+START_TEST(test_nothing_comes_without_credit)
+{
+    struct plug *plug = subject_new(_i);
+    if (!plug)
+        return;
+    plug_start_dry(plug);
+    plug_run(plug, QUIET_MS);
+    ck_assert_uint_eq(plug->event_count, 0);
+    plug_want(plug, 5, 1 << 20);
+    ck_assert(plug_until(plug, plug_has_events, 5));
+    plug_run(plug, QUIET_MS);
+    ck_assert_uint_eq(plug->event_count, 5);
+    plug_want(plug, 100, 1 << 20);
+    ck_assert(plug_until(plug, plug_has_events, 6));
+    plug_want(plug, 0, 0);
+    size_t count = plug->event_count;
+    plug_run(plug, QUIET_MS);
+    ck_assert_uint_eq(plug->event_count, count);
+    plug_free(plug);
+}
+END_TEST
+
+START_TEST(test_all_come_in_order)
+{
+    struct plug *plug = subject_new(_i);
+    if (!plug)
+        return;
+    plug_start(plug);
+    ck_assert(plug_until(plug, plug_has_events, EVENTS));
+    plug_run(plug, QUIET_MS);
+    ck_all_came(plug);
+    ck_assert_int_eq(plug->ended, subjects[_i].ends);
+    plug_free(plug);
+}
+END_TEST
+
+START_TEST(test_all_come_by_a_few_bytes_at_a_time)
+{
+    struct plug *plug = subject_new(_i);
+    if (!plug)
+        return;
+    plug_start_dry(plug);
+    drain(plug, 1000, 25);
+    plug_run(plug, QUIET_MS);
+    ck_all_came(plug);
+    plug_free(plug);
+}
+END_TEST
+
+/* Whatever came more than once. */
+static bool all_came(struct plug *plug, size_t number)
+{
+    static bool came[EVENTS + 1];
+    static size_t seen, different;
+    (void)number;
+    for (; seen < plug->event_count; seen++) {
+        size_t which = number_of(&plug->events[seen]);
+        ck_assert_uint_le(which, EVENTS);
+        different += !came[which];
+        came[which] = true;
+    }
+    return different == EVENTS;
+}
+
+START_TEST(test_an_emit_that_fails_is_tried_again)
+{
+    struct plug *plug = subject_new(_i);
+    if (!plug)
+        return;
+    plug_start(plug);
+    ck_assert(plug_until(plug, plug_has_events, 100));
+    plug->emit_result = WEIR_NOMEM;
+    plug_run(plug, QUIET_MS);
+    plug->emit_result = WEIR_OK;
+    plug_want(plug, 2 * EVENTS, SIZE_MAX / 2);
+    ck_assert(plug_until(plug, all_came, 0));
+    if (!subjects[_i].again)
+        ck_all_came(plug);
+    plug_free(plug);
+}
+END_TEST
+
+/* The kit compares what was lent with its copy when it gives it back, on another thread. */
+START_TEST(test_lent_blocks_stay_as_they_are)
+{
+    struct plug *plug = subject_new(_i);
+    if (!plug)
+        return;
+    plug->holds = true;
+    plug_start_dry(plug);
+    for (size_t part = 1; part <= 4; part++) {
+        plug_want(plug, EVENTS / 4, SIZE_MAX / 2);
+        ck_assert(plug_until(plug, plug_has_events, part * EVENTS / 4));
+        plug_release(plug);
+    }
+    ck_all_came(plug);
+    plug_want(plug, 1, 1);
+    plug_free(plug);
+}
+END_TEST
+
+START_TEST(test_stop_with_lent_and_unsettled_blocks)
+{
+    struct plug *plug = subject_new(_i);
+    if (!plug)
+        return;
+    plug->holds = true;
+    plug->settles = false;
+    plug_start(plug);
+    ck_assert(plug_until(plug, plug_has_events, 1));
+    plug_free(plug);
+}
+END_TEST
+
+START_TEST(test_stop_is_idempotent)
+{
+    struct plug *plug = subject_new(_i);
+    if (!plug)
+        return;
+    plug_start(plug);
+    ck_assert(plug_until(plug, plug_has_events, 1));
+    plug_stop(plug);
+    size_t count = plug->event_count;
+    plug_stop(plug);
+    plug_want(plug, 0, 0);
+    plug_run(plug, QUIET_MS);
+    ck_assert_uint_eq(plug->event_count, count);
+    plug_free(plug);
+}
+END_TEST
+
+START_TEST(test_stop_right_after_start)
+{
+    struct plug *plug = subject_new(_i);
+    if (!plug)
+        return;
+    plug_start(plug);
+    plug_free(plug);
+}
+END_TEST
+
+START_TEST(test_it_ends_without_a_start)
+{
+    struct plug *plug = subject_new(_i);
+    if (plug)
+        plug_free(plug);
+}
+END_TEST
+
+START_TEST(test_every_option_refuses_what_it_cannot_take)
+{
+    size_t rows = plug_refuses_rows(PLUG_SOURCE, type_of(&subjects[_i]));
+    ck_assert(rows > 0 || strcmp(subjects[_i].type, "stdin") == 0);
+}
+END_TEST
+
+static void every_subject(Suite *suite, const char *name, const TTest *test)
+{
+    TCase *tcase = tcase_create(name);
+    tcase_add_loop_test(tcase, test, 0, SUBJECTS);
+    suite_add_tcase(suite, tcase);
+}
+
+int main(void)
+{
+    Suite *suite = suite_create("contract of a source");
+    every_subject(suite, "credit", test_nothing_comes_without_credit);
+    every_subject(suite, "order", test_all_come_in_order);
+    every_subject(suite, "bytes", test_all_come_by_a_few_bytes_at_a_time);
+    every_subject(suite, "failed emit", test_an_emit_that_fails_is_tried_again);
+    every_subject(suite, "lent", test_lent_blocks_stay_as_they_are);
+    every_subject(suite, "unsettled", test_stop_with_lent_and_unsettled_blocks);
+    every_subject(suite, "stop", test_stop_is_idempotent);
+    every_subject(suite, "stop at once", test_stop_right_after_start);
+    every_subject(suite, "no start", test_it_ends_without_a_start);
+    every_subject(suite, "options", test_every_option_refuses_what_it_cannot_take);
+    return testing_run(suite);
+}
