@@ -91,7 +91,7 @@ class Broker:
         self.place, self.port = place, free_port()
         user = "user root\n" if os.geteuid() == 0 else ""
         self.config = place.write("mosquitto.conf", f"{user}persistence true\npersistence_location {place.folder}/\n"
-                                  "autosave_interval 1\nmax_queued_messages 0\n"
+                                  "autosave_interval 1\nmax_queued_messages 0\nset_tcp_nodelay true\n"
                                   f"max_inflight_messages 0\n{more}listener {self.port} 127.0.0.1\nallow_anonymous true\n")
         self.start()
 
