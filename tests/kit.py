@@ -63,7 +63,7 @@ class Place:
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
-        failed = kind is not None and not (kind is SystemExit and value.code in (0, None))
+        failed = kind is not None and not (kind is SystemExit and value.code in (0, None, 77))
         if failed or self.keep:
             print(f"everything is kept in {self.folder}", file=sys.stderr)
         else:
