@@ -30,6 +30,8 @@ static size_t member_size(uint32_t type)
         return sizeof(weir_range);
     case WEIR_OPTION_LIST:
         return sizeof(weir_list);
+    case WEIR_OPTION_MAP:
+        return sizeof(weir_map);
     case WEIR_OPTION_BOOL:
     case WEIR_OPTION_INT:
     case WEIR_OPTION_SIZE:
@@ -51,7 +53,7 @@ static const char *row_fault(const weir_option *row, size_t state_size)
         return "its name is not 1 to 64 letters, digits, - or _";
     if (row->help == NULL)
         return "it has no help";
-    if (row->type > WEIR_OPTION_GROUP)
+    if (row->type > WEIR_OPTION_MAP)
         return "its type is unknown to this weir";
     if ((row->flags & ~(uint32_t)(WEIR_OPTION_REQUIRED | WEIR_OPTION_TRUE_OK | WEIR_OPTION_IS_PATH)) != 0)
         return "it has a flag that is unknown to this weir";

@@ -98,7 +98,10 @@ const struct yaml_node *option_node(const struct yaml_node *mapping, const char 
 
     while (node != NULL && *path != '\0') {
         size_t length = strcspn(path, ".");
-        const struct yaml_node *next = NULL;
+        const struct yaml_node *next = node->kind == YAML_MAPPING ? yaml_get(node, path) : NULL;
+
+        if (next != NULL) /* a name of a MAP may have dots in it */
+            return next;
 
         for (size_t i = 0; node->kind == YAML_MAPPING && i < node->count; i++)
             if (strncmp(node->keys[i]->text, path, length) == 0 && node->keys[i]->text[length] == '\0')

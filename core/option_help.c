@@ -14,11 +14,12 @@ struct columns {
     int name, takes, fallback;
 };
 
-static const char *const type_words[] = {"text",  "secret", "path",     "url",   "true or false",
-                                         "int",   "size",   "duration", "rate",  "",
-                                         "range", "list",   "template", "field", "group"};
-static const char *const type_names[] = {"text", "secret", "path",  "url",  "bool",     "int",   "size", "duration",
-                                         "rate", "choice", "range", "list", "template", "field", "group"};
+static const char *const type_words[] = {"text",     "secret",   "path",  "url", "true or false", "int",
+                                         "size",     "duration", "rate",  "",    "range",         "list",
+                                         "template", "field",    "group", "map"};
+static const char *const type_names[] = {"text",     "secret",   "path",  "url",    "bool",  "int",
+                                         "size",     "duration", "rate",  "choice", "range", "list",
+                                         "template", "field",    "group", "map"};
 
 static const char *row_word(const weir_option *row)
 {

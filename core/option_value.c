@@ -51,6 +51,8 @@ static const char *type_expected(uint32_t type)
         return "a text, perhaps with {{FIELD}}";
     case WEIR_OPTION_FIELD:
         return "a field, as in key or payload.a.b";
+    case WEIR_OPTION_MAP:
+        return "a mapping of texts, as in { name: value }";
     default:
         return "a mapping";
     }
@@ -260,6 +262,41 @@ static void list_fill(const struct option_slot *slot)
         list_take(slot, (const struct yaml_node *const *)node->items, node->count);
 }
 
+/* Every scalar is a text here, numbers and truth values too. */
+static void map_fill(const struct option_slot *slot)
+{
+    const struct yaml_node *node = slot->node;
+    const char **names = arena_alloc(slot->arena, (node->count + 1) * sizeof(*names));
+    const char **values = arena_alloc(slot->arena, (node->count + 1) * sizeof(*values));
+    weir_option row = {.type = WEIR_OPTION_TEXT};
+    struct option_slot item = {&row, NULL, NULL, slot->arena, slot->report};
+    weir_map *map = slot->member;
+
+    if (node->kind == YAML_SCALAR && !yaml_is_null(node)) {
+        slot_refuse(slot);
+        return;
+    }
+    if (node->kind != YAML_MAPPING) {
+        scalar_check(slot);
+        return;
+    }
+    if (names == NULL || values == NULL) {
+        yaml_fault(slot->report, node, "out of memory");
+        return;
+    }
+    for (size_t i = 0; i < node->count; i++) {
+        names[i] = arena_text(slot->arena, view_make(node->keys[i]->text, node->keys[i]->size));
+        values[i] = "";
+        item.node = node->items[i];
+        item.member = &values[i];
+        if (names[i] == NULL)
+            yaml_fault(slot->report, node, "out of memory");
+        else if (scalar_check(&item))
+            text_fill(&item);
+    }
+    *map = (weir_map){names, values, node->count};
+}
+
 static void pattern_fill(const struct option_slot *slot)
 {
     struct error error;
@@ -286,6 +323,10 @@ void option_value(const struct option_slot *slot)
     }
     if (slot->row->type == WEIR_OPTION_LIST) {
         list_fill(slot);
+        return;
+    }
+    if (slot->row->type == WEIR_OPTION_MAP) {
+        map_fill(slot);
         return;
     }
     if (!scalar_check(slot))

@@ -30,7 +30,8 @@ typedef enum weir_option_type {
     WEIR_OPTION_LIST,     /* weir_list of texts; one text stands for a list of one */
     WEIR_OPTION_TEMPLATE, /* weir_template *: text with {{FIELD}} */
     WEIR_OPTION_FIELD,    /* weir_field *: one FIELD of an event */
-    WEIR_OPTION_GROUP     /* a mapping with rows of its own; offset: int64_t set to 1 when present */
+    WEIR_OPTION_GROUP,    /* a mapping with rows of its own; offset: int64_t set to 1 when present */
+    WEIR_OPTION_MAP       /* weir_map: a mapping of names that no row knows to texts */
 } weir_option_type;
 
 enum {
@@ -47,6 +48,11 @@ typedef struct weir_list {
     const char *const *items;
     size_t count;
 } weir_list;
+
+typedef struct weir_map {
+    const char *const *names, *const *values; /* in the order of the file */
+    size_t count;
+} weir_map;
 
 typedef struct weir_template weir_template;
 typedef struct weir_field weir_field;

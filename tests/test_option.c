@@ -30,6 +30,7 @@ struct all {
     int64_t truth, number, size, duration, rate, choice;
     weir_range range;
     weir_list list;
+    weir_map map;
     weir_template *template;
     weir_field *field;
     int64_t group, inner, needed, flag, flag_inner, deep, deepest;
@@ -63,6 +64,7 @@ static const weir_option rows[] = {
     ROW("choice", CHOICE, choice, .fallback = "green", .choices = colours),
     ROW("range", RANGE, range, .fallback = "100ms..30s", .min = 1000, .max = INT64_C(60000000)),
     ROW("list", LIST, list, .fallback = "[a, b]", .max = 3),
+    ROW("map", MAP, map),
     ROW("template", TEMPLATE, template, .fallback = "{{key}}"),
     ROW("field", FIELD, field, .fallback = "payload.a"),
     ROW("group", GROUP, group, .rows = inner_rows),
@@ -100,6 +102,28 @@ static void refused(const char *text, const char *expected)
     ck_assert_ptr_nonnull(report.text);
     ck_assert_str_eq(report.text, expected);
 }
+
+START_TEST(test_maps)
+{
+    struct all all;
+
+    fill(NULL, &all);
+    ck_assert_uint_eq(all.map.count, 0);
+    option_release(rows, &all);
+    fill("map: { a.b: 1, c: true, \"d e\": 'x: y', f: \"\" }\n", &all);
+    ck_assert_uint_eq(all.map.count, 4);
+    static const char *const expected[][2] = {{"a.b", "1"}, {"c", "true"}, {"d e", "x: y"}, {"f", ""}};
+    for (size_t i = 0; i < 4; i++) {
+        ck_assert_str_eq(all.map.names[i], expected[i][0]);
+        ck_assert_str_eq(all.map.values[i], expected[i][1]);
+    }
+    option_release(rows, &all);
+    refused("map: x\n", "t.yaml:1:6: map: x is not allowed; expected a mapping of texts, as in { name: value }");
+    refused("map: [ x ]\n", "t.yaml:1:6: map: is a list; expected a mapping of texts, as in { name: value }");
+    refused("map: { a: [ 1 ] }\n", "t.yaml:1:11: map.a: is a list; expected a text");
+    refused("map: { a: }\n", "t.yaml:1:8: map.a: has no value; remove the key, or give it one: expected a text");
+}
+END_TEST
 
 START_TEST(test_sizes)
 {
@@ -692,6 +716,7 @@ static Suite *suite(void)
     tcase_add_checked_fixture(c, setup, teardown);
     tcase_set_timeout(c, 60);
     tcase_add_test(c, test_sizes);
+    tcase_add_test(c, test_maps);
     tcase_add_test(c, test_durations_rates_ranges_and_integers);
     tcase_add_test(c, test_numbers_at_random);
     tcase_add_test(c, test_numbers_as_a_user_would_write_them);
