@@ -55,14 +55,14 @@ WEIR := $(BUILD)/weir
 MODULE_SO := $(PRESENT:%=$(BUILD)/lib/weir/%.so)
 
 TEST_HELPERS := $(wildcard tests/testing*.c tests/broker.c tests/lib_*.c tests/contract_*.c tests/*_kit.c)
-TEST_LIBS = $(shell pkg-config --libs check libmosquitto 2>/dev/null)
+TEST_LIBS = $(shell pkg-config --libs check libmosquitto rdkafka 2>/dev/null)
 TEST_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(filter-out %_kit.c,$(wildcard tests/test_*.c tests/sim_*.c)))
 TEST_MODULES := $(patsubst tests/modules/%.c,$(BUILD)/tests/modules/%.so,$(wildcard tests/modules/*.c)) \
 	$(foreach t,source sink function,$(if $(wildcard $(t)s/template.c),$(BUILD)/tests/modules/template_$(t).so))
 EXAMPLE_FILES := $(wildcard examples/*/*.c)
 EXAMPLE_MODULES := $(if $(EXAMPLE_FILES),$(patsubst %.c,$(BUILD)/%.so,$(shell grep -l '^WEIR_MODULE' $(EXAMPLE_FILES))))
 EXAMPLE_PROGRAMS := $(filter-out $(EXAMPLE_MODULES:.so=),$(patsubst %.c,$(BUILD)/%,$(EXAMPLE_FILES)))
-BENCH_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bench/*.c))
+BENCH_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bench/*.c tests/*_tool.c))
 FUZZERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
 
 .PHONY: all demo test install uninstall clean asan tsan ubsan valgrind lint coverage bench campaign fuzz fuzzers help programs FORCE
@@ -136,27 +136,27 @@ demo: ## install what is missing, build, and run the main job with a real broker
 	@examples/iot-telemetry/demo $(BUILD)
 
 test: ## install what is missing, build, and run every test (TESTS=word: only matching ones)
-	@scripts/deps build test
+	@scripts/deps build test kafka
 	@$(SUBMAKE) programs
 	@scripts/run-tests $(BUILD) $(TESTS)
 
 asan: ## build with AddressSanitizer and UBSan in a folder of its own and run the tests there
-	@scripts/deps build test
+	@scripts/deps build test kafka
 	@$(SUBMAKE) BUILD=$(BUILD)/asan SANITIZE=address,undefined programs
 	@ASAN_OPTIONS=detect_leaks=1 LSAN_OPTIONS=suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 WEIR_TEST_SLOW=4 scripts/run-tests $(BUILD)/asan $(TESTS)
 
 ubsan: ## the same with UBSan alone
-	@scripts/deps build test
+	@scripts/deps build test kafka
 	@$(SUBMAKE) BUILD=$(BUILD)/ubsan SANITIZE=undefined programs
 	@UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 WEIR_TEST_SLOW=3 scripts/run-tests $(BUILD)/ubsan $(TESTS)
 
 tsan: ## the same with ThreadSanitizer
-	@scripts/deps build test
+	@scripts/deps build test kafka
 	@$(SUBMAKE) BUILD=$(BUILD)/tsan SANITIZE=thread programs
 	@TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 WEIR_TEST_SLOW=8 scripts/run-tests $(BUILD)/tsan $(TESTS)
 
 valgrind: ## run the unit tests under memcheck
-	@scripts/deps build test ci
+	@scripts/deps build test kafka ci
 	@$(SUBMAKE) programs
 	@WEIR_TEST_SLOW=20 WEIR_TEST_WRAP="valgrind -q --error-exitcode=99 --leak-check=full" scripts/run-tests $(BUILD) $(TESTS)
 
@@ -165,18 +165,18 @@ lint: ## clang-tidy, cppcheck and the format check; every finding is an error
 	@scripts/lint
 
 coverage: ## run the tests with coverage; prints a table, writes build/coverage/coverage.html
-	@scripts/deps build test ci
+	@scripts/deps build test kafka ci
 	@$(SUBMAKE) BUILD=$(BUILD)/coverage COVERAGE=1 programs
 	@scripts/run-tests $(BUILD)/coverage $(TESTS)
 	@gcovr -r . --object-directory $(BUILD)/coverage --exclude tests --exclude examples --html $(BUILD)/coverage/coverage.html --print-summary
 
 bench: ## benchmarks, each beside the bare library in one run, with the ratio
-	@scripts/deps build test
+	@scripts/deps build test kafka
 	@$(SUBMAKE) programs
 	@tests/bench/run $(BUILD)
 
 campaign: ## long campaigns: simulation seeds and kills (LENGTH=short|long)
-	@scripts/deps build test
+	@scripts/deps build test kafka
 	@$(SUBMAKE) programs
 	@tests/campaign/run $(BUILD) $(or $(LENGTH),long)
 

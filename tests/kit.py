@@ -33,6 +33,14 @@ def listening(port):
         return False
 
 
+class Skip(SystemExit):
+    """What the test needs is not here. line: "SKIP component: reason"."""
+
+    def __init__(self, line):
+        super().__init__(77)
+        self.line = line
+
+
 class Place:
     """A temporary folder and the processes started in it. Ends them by pid, removes the folder if all went well."""
 
@@ -55,7 +63,7 @@ class Place:
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
-        failed = kind is not None and not (kind is SystemExit and value.code in (0, None))
+        failed = kind is not None and not (kind is SystemExit and value.code in (0, None, 77))
         if failed or self.keep:
             print(f"everything is kept in {self.folder}", file=sys.stderr)
         else:
@@ -103,6 +111,105 @@ class Broker:
     def kill(self):
         self.process.kill()
         self.process.wait()
+
+
+class Kafka:
+    """A private Kafka broker, by scripts/kafka. `options`: words that it takes after the folder. Skips when it is not to be had."""
+
+    def __init__(self, place, *options, name="kafka"):
+        self.place, self.options, self.name, self.folder = place, options, name, place.path(name)
+        script = os.path.join(ROOT, "scripts/kafka")
+        jars = subprocess.run([script, "jars"], capture_output=True, text=True)
+        if jars.returncode:
+            raise Skip(jars.stdout.strip()) if jars.returncode == 77 else SystemExit(jars.stderr)
+        self.script = script
+        self.start()
+
+    def starts(self):
+        try:
+            with open(os.path.join(self.folder, "broker.log"), errors="replace") as f:
+                return f.read().count("Kafka Server started")
+        except FileNotFoundError:
+            return 0
+
+    def launch(self):
+        self.before = self.starts()
+        self.process = self.place.start(self.name + "-start", [self.script, "run", self.folder, *self.options])
+
+    def start(self):
+        self.launch()
+        wait_for("kafka", lambda: self.starts() > self.before or self.process.poll() is not None, 60)
+        if self.process.poll() is not None:
+            raise SystemExit(f"kafka did not start, see {self.folder}")
+        with open(os.path.join(self.folder, "ports")) as f:
+            self.ports = {name: int(port) for name, port in (line.split() for line in f)}
+        self.brokers = self.listener("plain")
+
+    def listener(self, name):
+        return f"127.0.0.1:{self.ports[name]}"
+
+    def path(self, *parts):
+        return os.path.join(self.folder, *parts)
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def tool(self, command, *words, lines=None, seconds=120):
+        """tests/kafka_tool; `lines`: its stdin. Returns its stdout."""
+        run = subprocess.run([os.path.join(self.place.build, "tests/kafka_tool"), self.brokers, command, *map(str, words)],
+                             input=lines if lines is not None else "", capture_output=True, text=True, timeout=seconds * slow())
+        if run.returncode != 0:
+            raise SystemExit(f"kafka_tool {command}: {run.stderr.strip()}")
+        return run.stdout
+
+    def topic(self, name, partitions=1, **config):
+        """config: names of the topic's configuration, with _ for the dots."""
+        self.tool("create", name, partitions, *(f"{key.replace('_', '.')}={value}" for key, value in config.items()))
+
+    def produce(self, topic, records, *settings):
+        """records: (key, value) or (key, value, {header: value}); None is absent."""
+        def line(key, value, headers=None):
+            return "\t".join([kafka_field(key), kafka_field(value)] + [f"{kafka_field(n)}={kafka_field(v)}" for n, v in (headers or {}).items()])
+        self.tool("produce", topic, *settings, lines="".join(line(*record) + "\n" for record in records))
+
+    def consume(self, topic, *settings):
+        """All that is there now, as KafkaRecord, each partition in order."""
+        return [kafka_record(line) for line in self.tool("consume", topic, *settings).splitlines()]
+
+    def offsets(self, group, topic):
+        """{partition: (committed or None, low, high)}"""
+        rows = [[int(n) for n in line.split("\t")] for line in self.tool("offsets", group, topic).splitlines()]
+        return {partition: (committed if committed >= 0 else None, low, high) for partition, committed, low, high in rows}
+
+
+KafkaRecord = collections.namedtuple("KafkaRecord", "partition offset time_ms key value headers")
+
+
+def kafka_field(text):
+    if text is None:
+        return "\\N"
+    return str(text).replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
+
+
+def kafka_text(field):
+    if field == "\\N":
+        return None
+    if "\\" not in field:
+        return field
+    one = {"t": "\t", "n": "\n", "r": "\r"}
+    return re.sub(r"\\(x..|.)", lambda m: chr(int(m[1][1:], 16)) if m[1][0] == "x" and len(m[1]) == 3 else one.get(m[1], m[1]), field)
+
+
+def kafka_record(line):
+    """A line of `kafka_tool consume`. A byte that is not ASCII is a character of its own."""
+    partition, offset, time_ms, key, value, *headers = line.split("\t")
+    return KafkaRecord(int(partition), int(offset), int(time_ms), kafka_text(key), kafka_text(value),
+                       [tuple(kafka_text(part) for part in header.split("=", 1)) for header in headers])
 
 
 class Weir:
@@ -173,7 +280,7 @@ def run_cases(names, build, place_name):
     """Runs each case_NAME(place), or those named on the command line, in a folder of its own, and exits."""
     cases = {name[5:]: value for name, value in names.items() if name.startswith("case_")}
     wanted = sys.argv[1:] or list(cases)
-    failed = 0
+    failed, skips, required = 0, [], os.environ.get("WEIR_TEST_REQUIRE", "").split(",")
     for name in wanted:
         begin = time.monotonic()
         try:
@@ -182,8 +289,14 @@ def run_cases(names, build, place_name):
             print(f"ok   {name} {time.monotonic() - begin:.1f} s", flush=True)
         except (AssertionError, SystemExit, subprocess.SubprocessError, KeyError, ValueError, IndexError) as fault:
             if isinstance(fault, SystemExit) and fault.code == 77:
-                print(f"skip {name}", flush=True)
+                line = getattr(fault, "line", "")
+                print(f"skip {name}" + (f" ({line})" if line else ""), flush=True)
+                skips.append(line)
+                failed += "all" in required or any(line.startswith(f"SKIP {component}:") for component in required)
                 continue
             failed += 1
             print(f"FAIL {name}: {type(fault).__name__} {str(fault)[:1500]}", flush=True)
+    if not failed and len(skips) == len(wanted) and skips[0]:
+        print(skips[0])
+        sys.exit(77)
     sys.exit(1 if failed else 0)
