@@ -4,6 +4,7 @@
  *     kafka_tool BROKERS delete TOPIC
  *     kafka_tool BROKERS grow TOPIC PARTITIONS
  *     kafka_tool BROKERS cut TOPIC PARTITION OFFSET                 deletes the records before it
+ *     kafka_tool BROKERS commit GROUP TOPIC PARTITION OFFSET        while the group has no members
  *     kafka_tool BROKERS produce TOPIC [NAME=VALUE ...]             lines of stdin: KEY, VALUE, then HEADER=VALUE
  * ... kafka_tool BROKERS consume TOPIC [NAME=VALUE ...]             all that is there now, as lines: PARTITION,
  * OFFSET, TIME in ms, KEY, VALUE, HEADER=VALUE ... kafka_tool BROKERS offsets GROUP TOPIC lines: PARTITION,
@@ -11,7 +12,8 @@
  * brokers, lasts until stdin ends
  *
  * Fields are parted by tabs; in them \t \n \r \\ stand for themselves, \xHH for any other byte, and \N alone for a
- * field that is absent. NAME=VALUE are properties of librdkafka, but for produce `partition=N` and `time=MS`, and
+ * field that is absent. NAME=VALUE are properties of librdkafka, but for produce `partition=N`, `time=MS`
+ * and `transaction=commit|abort` (with transactional.id), and
  * for consume `from=OFFSET` (of every partition), `count=N` (waits until so many were there, however long). */
 #include <ctype.h>
 #include <librdkafka/rdkafka.h>
@@ -26,6 +28,7 @@ enum { TIMEOUT_MS = 30000, FIELDS_MAX = 64, PARTITIONS_MAX = 1024, TURN_MS = 100
 
 /* NAME=VALUE that are the command's own. */
 struct own {
+    const char *transaction; /* commit or abort; NULL: none */
     int32_t partition;
     int64_t time_ms, from, count;
 };
@@ -47,10 +50,18 @@ static void check(rd_kafka_resp_err_t error, const char *what)
         die("%s: %s", what, rd_kafka_err2str(error));
 }
 
+static void check_error(rd_kafka_error_t *error)
+{
+    if (error)
+        die("transaction: %s", rd_kafka_error_string(error));
+}
+
 static bool own_set(struct own *own, const char *name, const char *value)
 {
     if (strcmp(name, "partition") == 0)
         own->partition = atoi(value);
+    else if (strcmp(name, "transaction") == 0)
+        own->transaction = value;
     else if (strcmp(name, "time") == 0)
         own->time_ms = atoll(value);
     else if (strcmp(name, "from") == 0)
@@ -320,11 +331,18 @@ static void command_produce(const char *brokers, char **words)
     rd_kafka_t *client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
     if (!client)
         die("%s", text);
+    if (own.transaction) {
+        check_error(rd_kafka_init_transactions(client, TIMEOUT_MS));
+        check_error(rd_kafka_begin_transaction(client));
+    }
     for (ssize_t size; (size = getline(&line, &room, stdin)) > 0;) {
         line[strcspn(line, "\n")] = '\0';
         line_produce(client, words[0], &own, line);
     }
     check(rd_kafka_flush(client, TIMEOUT_MS), "flush");
+    if (own.transaction)
+        check_error(strcmp(own.transaction, "commit") == 0 ? rd_kafka_commit_transaction(client, TIMEOUT_MS)
+                                                           : rd_kafka_abort_transaction(client, TIMEOUT_MS));
 }
 
 /* Consuming. */
@@ -397,6 +415,23 @@ static void command_consume(const char *brokers, char **words)
     }
 }
 
+static void command_commit(const char *brokers, char **words)
+{
+    char text[500];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    conf_set(conf, "bootstrap.servers", brokers);
+    conf_set(conf, "group.id", words[0]);
+    rd_kafka_t *client = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
+    if (!client || !words[2] || !words[3])
+        die("%s", client ? "commit GROUP TOPIC PARTITION OFFSET" : text);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, words[1], atoi(words[2]))->offset = atoll(words[3]);
+    check(rd_kafka_commit(client, list, 0), "commit");
+    check(list->elems[0].err, "commit");
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_destroy(client);
+}
+
 static void command_offsets(const char *brokers, char **words)
 {
     char group[300], *settings[] = {group, NULL};
@@ -432,9 +467,9 @@ static const struct {
     const char *name;
     void (*run)(const char *brokers, char **words);
     int words_min;
-} commands[] = {{"create", command_create, 2},  {"delete", command_delete, 1},   {"grow", command_grow, 2},
-                {"cut", command_cut, 3},        {"produce", command_produce, 1}, {"consume", command_consume, 1},
-                {"offsets", command_offsets, 2}};
+} commands[] = {{"create", command_create, 2},   {"delete", command_delete, 1},   {"grow", command_grow, 2},
+                {"cut", command_cut, 3},         {"produce", command_produce, 1}, {"consume", command_consume, 1},
+                {"offsets", command_offsets, 2}, {"commit", command_commit, 4}};
 
 int main(int argc, char **argv)
 {

@@ -27,7 +27,7 @@ struct plug_event {
     size_t header_count;
     char *headers[8][2];
     int64_t time_us;
-    bool payload_absent, id_absent;
+    bool payload_absent, key_absent, id_absent;
 };
 
 struct plug_write {

@@ -4,11 +4,14 @@
  * itself watches over what holds at every call: no emit beyond the credit, rising positions, one `stopped` for a
  * stop. */
 #include <fcntl.h>
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "kafka_kit.h"
 #include "mqtt_kit.h"
 
 enum { EVENTS = 2000, QUIET_MS = 60 };
@@ -89,6 +92,22 @@ static bool mqtt_prepare(char *options, size_t size)
     return true;
 }
 
+static bool kafka_prepare(char *options, size_t size)
+{
+    const char *brokers;
+    rd_kafka_mock_topic_create(kafka_mock(1, &brokers), "t", 1, 1);
+    struct kafka_record *records = calloc(EVENTS, sizeof *records);
+    char *values = lines_make(&(size_t){0});
+    ck_assert_ptr_nonnull(records);
+    for (int i = 0; i < EVENTS; i++)
+        records[i] = (struct kafka_record){.value = strsep(&values, "\n")};
+    kafka_put(brokers, "t", records, EVENTS);
+    free((char *)(uintptr_t)records[0].value);
+    free(records);
+    snprintf(options, size, "{ brokers: \"%s\", topics: t, until: end }", brokers);
+    return true;
+}
+
 static bool template_prepare(char *options, size_t size)
 {
     snprintf(options, size, "{ every: 1ms, count: %d }", EVENTS);
@@ -100,6 +119,7 @@ static const struct subject subjects[] = {
     {"stdin, a file", "stdin", stdin_file_prepare, true, false},
     {"stdin, a pipe", "stdin", stdin_pipe_prepare, true, false},
     {"mqtt", "mqtt", mqtt_prepare, false, true},
+    {"kafka", "kafka", kafka_prepare, true, false},
     {"the template", "template_source", template_prepare, true, false},
 };
 enum { SUBJECTS = sizeof subjects / sizeof subjects[0] };
@@ -171,6 +191,12 @@ START_TEST(test_nothing_comes_without_credit)
 }
 END_TEST
 
+static bool has_ended(struct plug *plug, size_t number)
+{
+    (void)number;
+    return plug->ended;
+}
+
 START_TEST(test_all_come_in_order)
 {
     struct plug *plug = subject_new(_i);
@@ -178,6 +204,8 @@ START_TEST(test_all_come_in_order)
         return;
     plug_start(plug);
     ck_assert(plug_until(plug, plug_has_events, EVENTS));
+    if (subjects[_i].ends)
+        ck_assert(plug_until(plug, has_ended, 0));
     plug_run(plug, QUIET_MS);
     ck_all_came(plug);
     ck_assert_int_eq(plug->ended, subjects[_i].ends);
