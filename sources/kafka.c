@@ -7,7 +7,7 @@
  *   2. The group gives partitions: each becomes a shard, read on from where DESIGN's table says (rebalance.c,
  * resolve.c).
  *   3. While there is credit, messages are taken from the queue of all partitions and emitted in place (read.c).
- *   4. Completed positions go to the group every 50 ms or half a window (commit.c).
+ *   4. Completed positions go to the group within 50 ms (commit.c).
  *   5. The group takes partitions: what is in flight is drained, committed, and let go.
  *   6. stop commits, and leaves the group on a helper.
  * The library's own threads fetch ahead, within its queue limits; without credit nothing is taken, and nothing is
@@ -37,7 +37,7 @@ static const struct settings_rule source_rules[] = {
     {"auto.offset.reset", "use `start` and `out_of_range`; a position is never moved without a word"},
     {"enable.auto.commit", "an offset is stored when all before it is completed, not when it was read"},
     {"auto.commit.enable", "an offset is stored when all before it is completed, not when it was read"},
-    {"auto.commit.interval.ms", "offsets are stored every 50 ms or half a window"},
+    {"auto.commit.interval.ms", "what is completed is told to the group within 50 ms"},
     {"enable.auto.offset.store", "an offset is stored when all before it is completed, not when it was read"},
     {"offset.store.*", "offsets are stored in the group"},
     {"isolation.level", "use `isolation`"},
@@ -53,9 +53,21 @@ static const char *const ranges[] = {"stop", "earliest", "latest", NULL};
 
 /* What the library tells by callbacks. */
 
+void source_fail(struct source *source, const char *reason)
+{
+    if (!source->failed)
+        source->host->failed(source->host, reason);
+    source->failed = true;
+}
+
 void source_tell(struct source *source, rd_kafka_resp_err_t code, const char *detail)
 {
-    char text[WORDS_MAX];
+    char text[WORDS_MAX], cause[300];
+    if (code == RD_KAFKA_RESP_ERR__FATAL) {
+        code = rd_kafka_fatal_error(source->client, cause, sizeof cause);
+        source_fail(source, words_error(code, cause, text));
+        return;
+    }
     int64_t now = source->host->mono_us(source->host);
     bool again = words_passing(code) && source->told == code && now - source->told_at_us < 30 * (int64_t)SECOND_US;
     if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && source->told && words_passing(source->told))
@@ -72,25 +84,12 @@ void source_tell(struct source *source, rd_kafka_resp_err_t code, const char *de
     source->told_at_us = now;
 }
 
-static void source_fail(struct source *source, const char *reason)
-{
-    if (!source->failed)
-        source->host->failed(source->host, reason);
-    source->failed = true;
-}
-
 static void error_came(rd_kafka_t *client, int code, const char *reason, void *opaque)
 {
     struct source *source = opaque;
-    char cause[300], text[WORDS_MAX];
-    if (source->closing)
-        return;
-    if (code != RD_KAFKA_RESP_ERR__FATAL) {
+    (void)client;
+    if (!source->closing)
         source_tell(source, code, reason);
-        return;
-    }
-    rd_kafka_resp_err_t why = rd_kafka_fatal_error(client, cause, sizeof cause);
-    source_fail(source, words_error(why, cause, text));
 }
 
 /* The loop. */
@@ -167,14 +166,10 @@ static void close_done(void *state, void *arg)
 
 static void stop_advance(struct source *source)
 {
-    if (source->closing || source->job || source->steps || source->commit_open)
+    if (source->closing || source->job || source->steps)
         return;
-    if (!source->stop_committed && source->client) {
-        source->stop_committed = true;
-        commit_begin(source);
-        if (source->commit_open)
-            return;
-    }
+    if (source->client)
+        commit_store(source);
     source->closing = true;
     source->host->timer_set(source->tick, -1);
     if (!source->client) {
@@ -233,8 +228,8 @@ static void tick_due(void *state, void *arg)
         return;
     if (!source->subscribed && !source->stopping)
         resolve_survey(source);
-    if (source->subscribed && now >= source->commit_not_before_us)
-        commit_begin(source);
+    commit_store(source);
+    rebalance_lead(source);
     source_advance(source);
     if (source->closing)
         return;
@@ -243,7 +238,7 @@ static void tick_due(void *state, void *arg)
         source->lag_at_us = now;
         partitions_lag(source);
     }
-    source_tick_at(source, commit_dirty(source) && !source->commit_open ? SECOND_US / 20 : SECOND_US);
+    source_tick_at(source, SECOND_US);
 }
 
 /* Life. */
@@ -476,7 +471,8 @@ static int group_set(struct source *source)
         {"partition.assignment.strategy", assignments[source->assignment]},
         {"enable.partition.eof", source->until == UNTIL_END ? "true" : "false"},
         {"auto.offset.reset", "error"},
-        {"enable.auto.commit", "false"},
+        {"enable.auto.commit", "true"}, /* of what is stored, see commit.c */
+        {"auto.commit.interval.ms", "25"},
         {"enable.auto.offset.store", "false"},
     };
     int result = WEIR_OK;
@@ -503,6 +499,7 @@ static int source_init(void *state, const weir_host *host)
         return result;
     rd_kafka_conf_set_rebalance_cb(source->conf, rebalance_called);
     rd_kafka_conf_set_error_cb(source->conf, error_came);
+    rd_kafka_conf_set_offset_commit_cb(source->conf, commit_answered);
     source->tick = host->timer_new(host, tick_due, NULL);
     return source->tick ? WEIR_OK : WEIR_NOMEM;
 }

@@ -25,9 +25,10 @@ struct partition {
     int32_t number;
     weir_shard *shard; /* NULL: not opened, or released */
     bool revoked, stopped, at_end, asked;
+    bool silent; /* no message came yet */
     uint64_t emitted, settled;
-    uint64_t committing, committed; /* by the group */
-    struct mark *marks;             /* ring */
+    uint64_t stored, committed; /* in the library; by the group */
+    struct mark *marks;         /* ring */
     size_t mark_first, mark_count, mark_room;
 };
 
@@ -40,7 +41,7 @@ struct place {
 /* What the library asked us to do with partitions, and has to be answered. */
 struct step {
     struct step *next;
-    bool revoke, started, resolved, draining, committing, lost;
+    bool revoke, started, resolved, lost;
     int64_t deadline_us;
     rd_kafka_topic_partition_list_t *list;
     struct place *places; /* [list->cnt], of an assignment */
@@ -81,19 +82,20 @@ struct source {
     struct topic_known *known;
     bool job, subscribed, assigned_once, ended, failed;
 
-    bool commit_open, peer_decides;
+    bool peer_decides;
     size_t uncommitted;     /* events emitted, and not known to the group as completed */
-    uint64_t settled_since; /* positions, since the last commit was begun */
-    int64_t commit_not_before_us;
+    uint64_t settled_since; /* positions, since offsets were stored */
+    rd_kafka_resp_err_t commit_told;
 
     rd_kafka_resp_err_t told; /* the last error of a connection in the log */
     int64_t told_at_us;
-    bool stopping, stop_committed, closing, closed, stopped;
+    bool stopping, closing, closed, stopped;
 };
 
 /* kafka.c */
 void source_tick_at(struct source *source, int64_t delay_us); /* at the latest then */
 void source_advance(struct source *source);                   /* whatever can be done now */
+void source_fail(struct source *source, const char *reason);
 void source_tell(struct source *source, rd_kafka_resp_err_t code, const char *detail);
 
 /* partition.c */
@@ -121,6 +123,8 @@ void read_free(struct source *source);
 void rebalance_called(rd_kafka_t *client, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list,
                       void *opaque);
 void rebalance_advance(struct source *source);
+/* Leads the queues of those from which nothing came yet: the library forgets it when it stops a partition. */
+void rebalance_lead(struct source *source);
 void rebalance_free(struct source *source);
 /* Fetches a partition anew from there: after an error the library does not seek. */
 void rebalance_again(struct source *source, struct partition *partition, int64_t offset);
@@ -134,7 +138,9 @@ int source_subscribe(struct source *source);
 
 /* commit.c */
 void commit_settled(struct source *source, struct partition *partition, uint64_t first, uint64_t last);
-void commit_begin(struct source *source);
+void commit_store(struct source *source);
 bool commit_dirty(const struct source *source);
+void commit_answered(rd_kafka_t *client, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list,
+                     void *opaque);
 
 #endif

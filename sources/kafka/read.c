@@ -202,6 +202,7 @@ static void partition_error(struct source *source, struct partition *partition, 
     switch (message->err) {
     case RD_KAFKA_RESP_ERR__PARTITION_EOF:
         partition->at_end = true;
+        partition->silent = false;
         break;
     case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
     case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
@@ -256,7 +257,7 @@ static bool held_emit(struct source *source)
             held_drop(source, 1);
             continue;
         }
-        partition->at_end = false;
+        partition->at_end = partition->silent = false;
         if (!run_emit(source, partition))
             return false;
     }

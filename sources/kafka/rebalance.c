@@ -92,11 +92,13 @@ static int64_t partition_open(struct source *source, struct partition *partition
         return place->kept < 0 ? RD_KAFKA_OFFSET_BEGINNING : place->kept;
     }
     source->peer_decides = resume.pins != 0;
-    partition->emitted = partition->settled = partition->committed = resume.position;
+    partition->emitted = partition->settled = partition->stored = resume.position;
     if (resume.is_kept)
-        partition->committed = resume.kept < resume.position ? resume.kept : resume.position;
+        partition->stored = resume.kept < resume.position ? resume.kept : resume.position;
     else if (resume.pins || resume.known)
-        partition->committed = 0;
+        partition->stored = 0;
+    partition->committed = partition->stored;
+    partition->silent = true;
     source->host->log(source->host, WEIR_LOG_DEBUG, "%s: reads on from offset %llu", partition->name,
                       (unsigned long long)resume.position);
     return !resume.known && resume.position == 0 ? RD_KAFKA_OFFSET_BEGINNING : (int64_t)resume.position;
@@ -112,6 +114,14 @@ static void partition_lead(struct source *source, const struct partition *partit
     rd_kafka_queue_destroy(queue);
 }
 
+void rebalance_lead(struct source *source)
+{
+    for (const struct partition *each = source->partitions; each; each = each->next) {
+        if (each->silent && !each->revoked)
+            partition_lead(source, each);
+    }
+}
+
 void rebalance_again(struct source *source, struct partition *partition, int64_t offset)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
@@ -123,7 +133,8 @@ void rebalance_again(struct source *source, struct partition *partition, int64_t
             each == partition ? offset : (int64_t)each->emitted;
     }
     rd_kafka_error_t *fault = one ? answer(source->client, true, list) : NULL;
-    partition_lead(source, partition);
+    partition->silent = true;
+    source_tick_at(source, LOOK_US / 4);
     if (!fault)
         fault = answer(source->client, false, list);
     if (fault)
@@ -243,14 +254,10 @@ static void revoke_advance(struct source *source, struct step *step)
         revoke_all(source, step, step->lost);
     }
     source_tick_at(source, LOOK_US);
-    if (!revoke_drained(source, step) || source->commit_open)
+    if (!revoke_drained(source, step))
         return;
-    if (!step->lost && !step->committing && commit_dirty(source)) {
-        step->committing = true;
-        commit_begin(source);
-        if (source->commit_open)
-            return;
-    }
+    if (!step->lost)
+        commit_store(source); /* the library commits it before it lets go */
     revoke_done(source, step);
 }
 
