@@ -89,7 +89,7 @@ struct source {
 
     rd_kafka_resp_err_t told; /* the last error of a connection in the log */
     int64_t told_at_us;
-    bool stopping, closing, closed, stopped;
+    bool stopping, closing, closed;
 };
 
 /* kafka.c */
@@ -97,6 +97,14 @@ void source_tick_at(struct source *source, int64_t delay_us); /* at the latest t
 void source_advance(struct source *source);                   /* whatever can be done now */
 void source_fail(struct source *source, const char *reason);
 void source_tell(struct source *source, rd_kafka_resp_err_t code, const char *detail);
+
+/* options.c */
+extern const weir_option consumer_options[];
+int consumer_conf(struct source *source); /* WEIR_OK, WEIR_INVALID (refused by host), WEIR_NOMEM */
+
+/* leave.c */
+void leave_begin(struct source *source);   /* answers by host->stopped */
+void leave_destroy(struct source *source); /* every message is back */
 
 /* partition.c */
 struct partition *partition_new(struct source *source, const char *topic, int32_t number); /* NULL: no memory */

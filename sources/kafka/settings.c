@@ -162,24 +162,53 @@ static int brokers_set(const struct settings *settings, rd_kafka_conf_t *conf)
     return result;
 }
 
+static const char *certificate_advice(int error)
+{
+    switch (error) {
+    case X509_V_ERR_HOSTNAME_MISMATCH:
+    case X509_V_ERR_IP_ADDRESS_MISMATCH:
+        return "it is for another name: set tls.server_name to the name in it, or reach the broker by that name";
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+        return "its time has ended or not begun: renew it, or set this machine's clock";
+    case X509_V_ERR_CERT_REVOKED:
+        return "it was revoked: the broker needs a new one";
+    default:
+        return "set tls.ca to the authority that signed it";
+    }
+}
+
+/* The library tells no more than that a check failed. */
+static void certificate_refused(struct settings *settings, const char *broker, int error)
+{
+    if (__atomic_exchange_n(&settings->refused, error, __ATOMIC_RELAXED) != error)
+        settings->host->log(settings->host, WEIR_LOG_WARN, "the certificate of broker %s is refused: %s; %s",
+                            broker, X509_verify_cert_error_string(error), certificate_advice(error));
+}
+
+static bool certificate_named(const struct settings *settings, const char *bytes, size_t size)
+{
+    const unsigned char *at = (const unsigned char *)bytes;
+    X509 *certificate = d2i_X509(NULL, &at, (long)size);
+    bool named = certificate && (X509_check_host(certificate, settings->tls.server_name, 0, 0, NULL) == 1 ||
+                                 X509_check_ip_asc(certificate, settings->tls.server_name, 0) == 1);
+    X509_free(certificate);
+    return named;
+}
+
 /* On a thread of the library, for each certificate of the chain; depth 0 is the broker's own. */
 static int certificate_check(rd_kafka_t *client, const char *broker, int32_t id, int *error, int depth,
                              const char *bytes, size_t size, char *text, size_t text_size, void *opaque)
 {
-    const struct settings *settings = opaque;
-    (void)client, (void)broker, (void)id;
-    if (*error || depth > 0)
-        return *error == 0;
-    const unsigned char *at = (const unsigned char *)bytes;
-    X509 *certificate = d2i_X509(NULL, &at, (long)size);
-    int good = certificate && (X509_check_host(certificate, settings->tls.server_name, 0, 0, NULL) == 1 ||
-                               X509_check_ip_asc(certificate, settings->tls.server_name, 0) == 1);
-    X509_free(certificate);
-    if (!good) {
+    struct settings *settings = opaque;
+    (void)client, (void)id;
+    if (!*error && depth == 0 && settings->tls.server_name && !certificate_named(settings, bytes, size))
         *error = X509_V_ERR_HOSTNAME_MISMATCH;
-        snprintf(text, text_size, "hostname mismatch: the certificate is not for %s", settings->tls.server_name);
-    }
-    return good;
+    if (!*error)
+        return 1;
+    certificate_refused(settings, broker, *error);
+    snprintf(text, text_size, "%s", X509_verify_cert_error_string(*error));
+    return 0;
 }
 
 static int tls_set(const struct settings *settings, rd_kafka_conf_t *conf)
@@ -203,7 +232,7 @@ static int tls_set(const struct settings *settings, rd_kafka_conf_t *conf)
         if (texts[i].value)
             result = settings_set(settings, conf, texts[i].name, texts[i].value);
     }
-    if (settings->tls.server_name)
+    if (settings->tls.verify)
         rd_kafka_conf_set_ssl_cert_verify_cb(conf, certificate_check);
     return result;
 }

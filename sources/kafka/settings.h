@@ -24,6 +24,7 @@ struct settings {
     } sasl;
 
     const weir_host *host; /* set by settings_conf */
+    int refused;           /* why a certificate was refused last, on threads of the library */
 };
 
 extern const weir_option settings_tls_rows[], settings_sasl_rows[];

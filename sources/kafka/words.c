@@ -14,14 +14,8 @@ struct advice {
 
 /* The first that fits is told. */
 static const struct advice advices[] = {
-    {RD_KAFKA_RESP_ERR__SSL, "hostname",
-     "its certificate is for another name: set tls.server_name to the name in it, or reach the broker by that "
-     "name"},
-    {RD_KAFKA_RESP_ERR__SSL, "IP address mismatch",
-     "its certificate is for another name: set tls.server_name to the name in it, or reach the broker by that "
-     "name"},
     {RD_KAFKA_RESP_ERR__SSL, "certificate verify failed",
-     "set tls.ca to the authority that signed the broker's certificate"},
+     "the check of the broker's certificate is told in a line of its own"},
     {RD_KAFKA_RESP_ERR__SSL, "verification", "set tls.ca to the authority that signed the broker's certificate"},
     {RD_KAFKA_RESP_ERR__SSL, "certificate required", "the broker asks for a certificate: set tls.cert and tls.key"},
     {RD_KAFKA_RESP_ERR__SSL, "bad certificate",
@@ -34,6 +28,8 @@ static const struct advice advices[] = {
     {RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED, NULL,
      "look at sasl: mechanism, username, password or token; and at the user's entry at the broker"},
     {RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM, NULL, "set sasl.mechanism to one that the broker offers"},
+    {RD_KAFKA_RESP_ERR__TRANSPORT, "alert",
+     "the broker does not take our certificate, or wants one: look at tls.cert and tls.key"},
     {RD_KAFKA_RESP_ERR__TRANSPORT, "SSL", "the broker may want tls, or have another port for it"},
     {RD_KAFKA_RESP_ERR__TRANSPORT, NULL, "trying again; is the broker up, and is its address right?"},
     {RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, NULL, "trying again; are the brokers up, and is `brokers` right?"},
