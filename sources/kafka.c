@@ -96,7 +96,7 @@ static void source_end(struct source *source)
 
 static void stop_advance(struct source *source)
 {
-    if (source->closing || source->job || source->steps)
+    if (source->closing || source->job || source->poking || source->steps)
         return;
     if (source->client)
         commit_store(source);

@@ -82,6 +82,10 @@ struct source {
     struct topic_known *known;
     bool job, subscribed, assigned_once, ended, failed;
 
+    size_t poke_bytes, taken_bytes; /* poke_bytes 0: the library does not need it */
+    int64_t poked_at_us;
+    bool poking;
+
     bool peer_decides;
     size_t uncommitted;     /* events emitted, and not known to the group as completed */
     uint64_t settled_since; /* positions, since offsets were stored */
@@ -143,6 +147,10 @@ void resolve_survey(struct source *source);                   /* before the subs
 void resolve_range(struct source *source, struct partition *partition); /* its position is out of range */
 void resolve_free(struct source *source);
 int source_subscribe(struct source *source);
+
+/* poke.c */
+void poke_taken(struct source *source, size_t bytes); /* from the queue */
+void poke_empty(struct source *source);               /* it gave nothing, and there is room */
 
 /* commit.c */
 void commit_settled(struct source *source, struct partition *partition, uint64_t first, uint64_t last);

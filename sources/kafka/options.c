@@ -133,7 +133,10 @@ static int defaults_set(struct source *source)
     int result = WEIR_OK;
     for (size_t i = 0; i < sizeof defaults / sizeof defaults[0] && result == WEIR_OK; i++)
         result = settings_default(&source->settings, source->conf, defaults[i][0], defaults[i][1]);
-    if (result == WEIR_OK && rd_kafka_version() >= 0x02020000)
+    const char *limit = settings_property(&source->settings, defaults[0][0]);
+    if (rd_kafka_version() < 0x02020000)
+        source->poke_bytes = (size_t)atoll(limit ? limit : kilobytes) * 1024 / 2;
+    else if (result == WEIR_OK)
         result = settings_default(&source->settings, source->conf, "fetch.queue.backoff.ms", "20");
     return result;
 }

@@ -264,6 +264,14 @@ static bool held_emit(struct source *source)
     return true;
 }
 
+static size_t messages_bytes(rd_kafka_message_t *const *messages, size_t count)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++)
+        bytes += messages[i]->len + messages[i]->key_len;
+    return bytes;
+}
+
 void read_messages(struct source *source)
 {
     for (int round = 0; round < ROUNDS_MAX; round++) {
@@ -272,8 +280,11 @@ void read_messages(struct source *source)
             return;
         most = most < HELD_MAX ? most : HELD_MAX;
         ssize_t count = rd_kafka_consume_batch_queue(source->fetched, 0, source->held, most);
-        if (count <= 0)
+        if (count <= 0) {
+            poke_empty(source);
             return;
+        }
+        poke_taken(source, messages_bytes(source->held, (size_t)count));
         source->held_first = 0;
         source->held_count = (size_t)count;
     }
