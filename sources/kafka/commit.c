@@ -2,7 +2,7 @@
 /* commit.c: tells the group what is completed.
  *
  * 1. Settled: the partition is dirty. A moment later, or when half a window is settled, its offset is stored in the
- *    library, which commits what is stored every 25 ms, when the group takes the partition, and when it is left.
+ *    library, which commits what is new every 10 ms, when the group takes the partition, and when it is left.
  * 2. The library tells what the group has taken. Until then those events count as in flight (read.c).
  *
  * The library's own commit timer is used, and none of ours, because only it knows when the members come together

@@ -153,7 +153,7 @@ static int group_set(struct source *source)
         {"enable.partition.eof", source->until == UNTIL_END ? "true" : "false"},
         {"auto.offset.reset", "error"},
         {"enable.auto.commit", "true"}, /* of what is stored, see commit.c */
-        {"auto.commit.interval.ms", "25"},
+        {"auto.commit.interval.ms", "10"},
         {"enable.auto.offset.store", "false"},
     };
     int result = WEIR_OK;
