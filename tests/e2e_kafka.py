@@ -337,7 +337,58 @@ def case_read_committed(place):
     assert sorted(map(int, lines(place))) == list(range(1, 31))
 
 
+def case_routes_of_one_source(place):
+    """One consumer, two routes: one of them keeps state. Each has all records once; the group's offset is the lowest of both."""
+    kafka = kit.Kafka(place, FAST)
+    kafka.topic("t", 2)
+    text = f"""
+store: {{ path: ./store }}
+limits: {{ stop: 20s }}
+sources: {{ in: {{ type: kafka, brokers: "{kafka.brokers}", topics: t, group: g, properties: {{ {SESSION} }} }} }}
+functions: {{ c: {{ type: count, every: 1 }} }}
+sinks: {{ plain: {{ type: file, path: ./plain.txt }}, counted: {{ type: file, path: ./counted.txt }} }}
+routes: [ {{ from: in, to: plain }}, {{ from: in, call: c, to: counted }} ]
+"""
+    os.mkdir(place.path("counted.txt"))
+    weir = kit.Weir(place, place.write("weir.yaml", text)).start()
+    kafka.produce("t", [("k", str(i)) for i in range(1, 501)])
+    has(place, 500, "plain.txt")
+    told(place, "Is a directory")
+    assert sum(committed or 0 for committed, low, high in kafka.offsets("g", "t").values()) == 0, "the slower route decides"
+    weir.kill()
+    os.rmdir(place.path("counted.txt"))
+    weir.start()
+    kit.wait_for("all counts", lambda: len(lines(place, "counted.txt")) >= 500, 60)
+    kit.wait_for("the offsets", lambda: sum(committed or 0 for committed, low, high in kafka.offsets("g", "t").values()) == 500)
+    weir.kill()
+    weir.start()
+    kafka.produce("t", [("k", str(i)) for i in range(501, 601)])
+    kit.wait_for("all counts", lambda: len(lines(place, "counted.txt")) >= 600, 60)
+    has(place, 600, "plain.txt")
+    assert weir.stop() == 0
+    assert [json.loads(line)["count"] for line in lines(place, "counted.txt")] == list(range(1, 601)), "state counts each record once"
+
+
 # bad peers
+
+def case_a_damaged_batch_stops_its_partition_alone(place):
+    kafka = kit.Kafka(place)
+    kafka.topic("t", 2)
+    for partition in (0, 1):
+        kafka.produce("t", numbers(1 + 100 * partition, 50 + 100 * partition), f"partition={partition}")
+        kafka.produce("t", numbers(51 + 100 * partition, 100 + 100 * partition), f"partition={partition}")
+    kafka.stop()
+    with open(kafka.path("data", "t-0", "00000000000000000000.log"), "r+b") as log:
+        log.seek(-5, 2)
+        byte = log.read(1)
+        log.seek(-5, 2)
+        log.write(bytes([byte[0] ^ 1]))
+    kafka.start()
+    run(place, config(place, kafka, "topics: t, until: end"), code=1)
+    told(place, "t/0: it cannot be read at offset")
+    got = sorted(map(int, lines(place)))
+    assert got == list(range(1, 51)) + list(range(101, 201)), got
+
 
 def case_broker_down_at_start_and_killed(place):
     kafka = kit.Kafka(place, FAST)
