@@ -293,7 +293,7 @@ static const struct fault_case route_faults[] = {
      "allowed is 64KiB..16TiB\n"},
     {SOURCE SINK "routes:\n  - { from: in, to: out, where: {} }\n",
      "t.yaml:6:26: routes[0]/where: unknown key; known here: name, from, call, to, batch, in_flight, order, lanes, "
-     "retry, on_failure, journal_max\n"},
+     "retry, on_failure, journal_max, moved_state\n"},
     {SOURCE SINK ROUTE "  - { from: in, to: out }\n",
      "t.yaml:7:5: routes[1]: is the second route called \"in-out\", after line 6; give it another `name`\n"},
     {SOURCE SINK "routes:\n  - { from: in, to: out, name: a }\n  - { from: in, to: out, name: a }\n",
@@ -309,6 +309,10 @@ static const struct fault_case module_faults[] = {
     {SOURCE "functions:\n  f: { module: m/stateful.so }\n" SINK
             "routes:\n  - { from: in, call: f, to: out, order: none }\n",
      "t.yaml:8:23: routes[0]/call: \"f\" keeps state per key, which needs an order; remove `order: none`\n"},
+    {SOURCE "functions:\n  f: { module: m/stateful.so }\n" SINK
+            "routes:\n  - { from: in, call: f, to: out, moved_state: discard }\n",
+     "t.yaml:8:48: routes[0]/moved_state: is of no use: only a source whose peer keeps positions has shards that "
+     "move, and only a function that keeps state has some to leave behind; remove it\n"},
     {SOURCE "functions:\n  f: { module: m/stateful.so }\n" SINK
             "routes:\n  - { from: in, call: [f, f], to: out }\n",
      "t.yaml:8:27: routes[0]/call[1]: calls \"f\" twice, which keeps state; define it under a second name\n"},

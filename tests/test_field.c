@@ -237,6 +237,16 @@ START_TEST(test_ids)
     }
     event.id = view_of("");
     ck_assert_uint_eq(event_id_write(&batch, 0, id, sizeof id), 0);
+    event.id = view_of(NULL);
+    event.position = 1;
+    batch.id_less = 1;
+    ck_assert_uint_eq(event_id_write(&batch, 0, id, sizeof id), strlen("00ff/journal/0"));
+    ck_assert_str_eq(id, "00ff/journal/0");
+    weir_view shown;
+    ck_assert_int_eq(reading("position", &shown), WEIR_OK);
+    ck_assert(view_is(shown, "0"));
+    event.position = UINT64_MAX;
+    batch.id_less = 0;
     weir_view value;
     char prefix[2000];
     memset(prefix, 'p', sizeof prefix);

@@ -121,8 +121,8 @@ START_TEST(test_maps)
     refused("map: x\n",
             "t.yaml:1:6: map: \"x\" is not allowed; expected a mapping of texts, as in { name: value }\n");
     refused("map: [ x ]\n", "t.yaml:1:6: map: is a list; expected a mapping of texts, as in { name: value }\n");
-    refused("map: { a: [ 1 ] }\n", "t.yaml:1:11: map.a: is a list; expected a text\n");
-    refused("map: { a: }\n", "t.yaml:1:8: map.a: has no value; remove the key, or give it one: expected a text\n");
+    refused("map: { a: [ 1 ] }\n", "t.yaml:1:11: map/a: is a list; expected a text\n");
+    refused("map: { a: }\n", "t.yaml:1:11: map/a: has no value; remove the key, or give it one: expected a text\n");
 }
 END_TEST
 
