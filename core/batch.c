@@ -93,6 +93,7 @@ weir_batch batch_view(const struct batch *batch)
         .shard = view_of(batch->link->shard->name),
         .id_prefix = view_of(batch->link->shard->id_prefix),
         .attempt = batch->route->attempt,
+        .id_less = source_id_less(batch->link->shard->source),
     };
     return view;
 }

@@ -12,6 +12,7 @@
 #include "registry.h"
 #include "route.h"
 
+enum route_moved { MOVED_STOP, MOVED_DISCARD };
 enum config_time { TIME_UNIX_MS, TIME_UNIX_S, TIME_RFC3339 };
 
 struct config_source {
@@ -60,6 +61,7 @@ struct config_route {
     int64_t bisect;
     int64_t on_failure; /* enum route_failure */
     int64_t journal_max;
+    int64_t moved_state; /* enum route_moved */
 };
 
 struct config {

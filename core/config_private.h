@@ -37,7 +37,7 @@ struct route_values {
     int64_t has_to, has_batch, has_in_flight, has_retry;
     int64_t batch_events, batch_bytes, batch_wait_us;
     int64_t window_events, window_bytes;
-    int64_t order, lanes, on_failure, journal_max;
+    int64_t order, lanes, on_failure, journal_max, moved_state;
     int64_t attempts, bisect;
     weir_range backoff;
 };

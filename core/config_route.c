@@ -208,6 +208,7 @@ static void values_take(const struct route_load *r)
     route->bisect = v->bisect;
     route->on_failure = v->on_failure;
     route->journal_max = v->journal_max;
+    route->moved_state = v->moved_state;
 }
 
 static void window_check(const struct route_load *r)
@@ -240,6 +241,28 @@ static void order_check(const struct route_load *r)
             yaml_fault(r->l->report, list_node(list, size_min(i, list->count)),
                        "\"%s\" keeps state per key, which needs an order; remove `order: none`", function->name);
     }
+}
+
+static void moved_check(const struct route_load *r)
+{
+    const struct yaml_node *node = yaml_get(r->node, "moved_state");
+    bool state = false, kept = false;
+
+    for (size_t i = 0; i < r->route->call_count; i++) {
+        const struct config_function *function = r->route->call[i];
+
+        state = state || function->ops == NULL || (function->ops->flags & WEIR_FUNCTION_STATE) != 0;
+    }
+    for (size_t i = 0; i < r->route->from_count; i++) {
+        const struct config_source *source = r->route->from[i];
+
+        kept = kept || source->ops == NULL || (source->ops->flags & WEIR_SOURCE_KEEPS_POSITION) != 0;
+    }
+    if (node != NULL && !(state && kept))
+        yaml_fault(
+            r->l->report, node,
+            "is of no use: only a source whose peer keeps positions has shards that move, and only a function "
+            "that keeps state has some to leave behind; remove it");
 }
 
 /* <from>-<function or sink> */
@@ -287,6 +310,7 @@ static void route_load(struct loading *l, struct config_route *route, const stru
     if (filled) {
         window_check(&r);
         order_check(&r);
+        moved_check(&r);
     }
 }
 

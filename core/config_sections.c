@@ -9,6 +9,7 @@ static const char *const log_formats[] = {"text", "json", NULL};
 static const char *const time_formats[] = {"unix_ms", "unix_s", "rfc3339", NULL};
 static const char *const orders[] = {"key", "shard", "none", NULL};
 static const char *const failures[] = {"dead_letter", "stop", NULL};
+static const char *const moved[] = {"stop", "discard", NULL};
 static const char *const forever[] = {"forever", NULL};
 
 static const weir_option store_rows[] = {
@@ -325,6 +326,13 @@ const weir_option config_route_rows[] = {
      .max = INT64_C(16) << 40,
      .offset = AT(route_values, journal_max),
      .help = "How much of a source's journal this route may hold while it is blocked."},
+    {.name = "moved_state",
+     .type = WEIR_OPTION_CHOICE,
+     .fallback = "stop",
+     .choices = moved,
+     .offset = AT(route_values, moved_state),
+     .help =
+         "When a Kafka partition was elsewhere meanwhile: it is not read, or its keyed state here is discarded."},
     {0}};
 
 const char *const config_source_skip[] = {"type", "module", "key", "id", "time", NULL};

@@ -102,7 +102,8 @@ const weir_event *emit_prepare(struct source *source, struct shard *shard, const
                        .count = 1,
                        .source = view_of(source->instance.name),
                        .shard = view_of(shard->name),
-                       .id_prefix = view_of(shard->id_prefix)};
+                       .id_prefix = view_of(shard->id_prefix),
+                       .id_less = source_id_less(source)};
     *count = 0;
     for (size_t i = 0; i < emit->count; i++) {
         weir_event *event = &kept[*count];

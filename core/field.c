@@ -108,7 +108,7 @@ size_t event_id_write(const weir_batch *batch, size_t i, char *buffer, size_t si
     if (!event->id.data) {
         parts[0] = batch->id_prefix;
         parts[1] = view_make("/", 1);
-        parts[2] = view_make(number, decimal_write(number, event->position));
+        parts[2] = view_make(number, decimal_write(number, event->position - batch->id_less));
     }
     size_t total = 0;
     for (size_t part = 0; part < 3; part++) {
@@ -222,7 +222,7 @@ int field_read(const weir_field *field, const weir_batch *batch, size_t i, struc
     case FIELD_SHARD:
         return present(batch->shard, value);
     case FIELD_POSITION:
-        return read_number(event->position, scratch, value);
+        return read_number(event->position - batch->id_less, scratch, value);
     case FIELD_TIME:
         return read_time(event, scratch, value);
     case FIELD_HEADER:

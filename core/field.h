@@ -18,7 +18,8 @@ int field_read(const weir_field *field, const weir_batch *batch, size_t i, struc
 int field_read_json(const weir_field *field, const weir_batch *batch, size_t i, weir_view *raw);
 bool field_is_json(const weir_field *field);
 
-/* The id of an event: its own, else id_prefix "/" position. Ended by NUL; returns its length (snprintf's rule). */
+/* The id of an event: its own, else id_prefix "/" (position - id_less). Ended by NUL; returns its length
+ * (snprintf's rule). */
 size_t event_id_write(const weir_batch *batch, size_t i, char *buffer, size_t size);
 
 #endif

@@ -25,7 +25,7 @@ struct link {
     struct list durable_sets; /* durable, but their lane is in a call */
     uint64_t low;             /* settled */
     uint64_t committed;       /* lowest position in the store */
-    bool durable, suspects, released;
+    bool durable, stored, suspects, released;
     size_t order_base;
 };
 

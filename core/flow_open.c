@@ -238,7 +238,10 @@ static int link_open(struct link *link)
     link_key(link, &key);
     weir_view bytes;
     struct route_vector vector;
-    int found = store_get(engine->reader, TABLE_POSITION, key_view(&key), &scratch, &bytes);
+    /* What the peer keeps is the truth of the others: a position from a time when it was not would skip events. */
+    int found =
+        link->durable ? store_get(engine->reader, TABLE_POSITION, key_view(&key), &scratch, &bytes) : WEIR_MISSING;
+    link->stored = found == WEIR_OK;
     int result = found == WEIR_OK        ? vector_decode(bytes, &scratch, &vector)
                  : found == WEIR_MISSING ? WEIR_OK
                                          : found;

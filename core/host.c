@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "field.h"
+#include "keys.h"
 #include "option.h"
 #include "template.h"
 
@@ -277,6 +278,22 @@ static void host_failed(const weir_host *host, const char *reason)
     instance->on_failed(instance, reason);
 }
 
+static int64_t host_prefetch(const struct instance *instance)
+{
+    const struct engine *engine = instance->engine;
+    return engine->config->memory / 8 / (int64_t)size_max(engine->config->source_count, 1);
+}
+
+static void host_shard_stat(const weir_host *host, weir_view shard, const char *name, int64_t value)
+{
+    struct instance *instance = instance_of(host);
+    char full[128], labels[128 + SHARD_MAX_BYTES];
+    snprintf(full, sizeof full, "weir_%s_%s", instance->sort, name);
+    snprintf(labels, sizeof labels, "%s=\"%s\",shard=\"%.*s\"", instance->sort, instance->name, (int)shard.size,
+             shard.data);
+    metric_set(stats_get(instance->engine->stats, full, labels), value);
+}
+
 static void host_table(struct instance *instance)
 {
     instance->host = (weir_host){
@@ -306,6 +323,8 @@ static void host_table(struct instance *instance)
         .write_done = sink_write_done,
         .stopped = host_stopped,
         .failed = host_failed,
+        .prefetch_bytes = host_prefetch(instance),
+        .shard_stat = host_shard_stat,
     };
 }
 

@@ -149,7 +149,7 @@ int module_check_source(const weir_source_ops *ops, struct error *error)
                           .options = ops->options,
                           .state_size = ops->state_size,
                           .flags = ops->flags,
-                          .known = WEIR_SOURCE_REPLAYS | WEIR_SOURCE_KEEPS_POSITION,
+                          .known = WEIR_SOURCE_REPLAYS | WEIR_SOURCE_KEEPS_POSITION | WEIR_SOURCE_FROM_ZERO,
                           .reserved = ops->reserved};
 
     table.slots = ops->init != NULL && ops->start != NULL && ops->want != NULL && ops->settle != NULL &&

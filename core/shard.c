@@ -136,6 +136,10 @@ void shard_settled(struct shard *shard)
 static int shard_resume(struct shard *shard, weir_resume *resume)
 {
     struct engine *engine = shard->source->instance.engine;
+    bool kept = (shard->source->ops->flags & WEIR_SOURCE_KEEPS_POSITION) != 0;
+    int result = kept ? shard_kept(shard, resume) : WEIR_OK;
+    if (result != WEIR_OK)
+        return result;
     uint64_t low = shard_low(shard);
     struct key key;
     struct arena scratch;
@@ -145,10 +149,17 @@ static int shard_resume(struct shard *shard, weir_resume *resume)
     int found = store_get(engine->reader, TABLE_NOTE, key_view(&key), &scratch, &note);
     shard->settled = shard->last = low;
     resume->position = low;
-    resume->known = low > 0 || found == WEIR_OK;
+    resume->known = kept ? resume->known : low > 0 || found == WEIR_OK;
     resume->note = found == WEIR_OK ? arena_copy(&engine->config->arena, note) : view_make(NULL, 0);
     arena_fini(&scratch);
     return found == WEIR_OK || found == WEIR_MISSING ? WEIR_OK : found;
+}
+
+/* Never read from: its routes let go of it at once. */
+static void shard_close(struct shard *shard)
+{
+    shard->silent = true;
+    source_shard_revoke(&shard->source->instance.host, (weir_shard *)(void *)shard, 1);
 }
 
 int source_shard_open(const weir_host *host, weir_view name, uint64_t generation, weir_resume *resume,
@@ -162,9 +173,16 @@ int source_shard_open(const weir_host *host, weir_view name, uint64_t generation
     int result = shard_new(source, name, generation, &shard);
     if (result == WEIR_OK && source->journal)
         result = journal_open(source->journal, shard);
-    weir_resume found = {.size = sizeof found};
+    weir_resume found = {0};
+    if (resume)
+        memcpy(&found, resume, size_min(resume->size, sizeof found));
+    found.size = sizeof found;
     if (result == WEIR_OK)
         result = shard_resume(shard, &found);
+    if (result == WEIR_CLOSED) {
+        shard_close(shard);
+        return result;
+    }
     if (result != WEIR_OK) {
         instance_log(&source->instance, LOG_ERROR, "shard %.*s could not be opened: %s", (int)name.size, name.data,
                      result_name(result));
@@ -194,7 +212,7 @@ void shard_link_released(struct shard *shard)
     if (--shard->links_open)
         return;
     struct source *source = shard->source;
-    if (source->ops->released)
+    if (source->ops->released && !shard->silent)
         source->ops->released(source->instance.state, (weir_shard *)(void *)shard);
     engine_reap(source->instance.engine, shard);
 }

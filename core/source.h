@@ -26,6 +26,7 @@ struct shard {
     uint64_t settled;    /* told to the source */
     struct list notes;
     bool revoked;
+    bool silent; /* the source never got a handle of it */
     size_t links_open;
 };
 
@@ -51,6 +52,11 @@ int source_start(struct source *source);
 void source_account(struct source *source); /* works out credit, says want when it changed */
 void source_touch(struct source *source);   /* account soon */
 void source_stop(struct source *source);
+/* weir_batch.id_less of its events. */
+static inline uint32_t source_id_less(const struct source *source)
+{
+    return source->ops->flags & WEIR_SOURCE_FROM_ZERO ? 1 : 0;
+}
 /* A route has settled the shard up to `low`: tells the source what all routes have completed. */
 void shard_settled(struct shard *shard);
 uint64_t shard_low(const struct shard *shard); /* the lowest over its routes */
@@ -58,6 +64,8 @@ struct shard *source_shard_find(struct source *source, weir_view name);
 /* The shard with its links, positions restored. */
 int shard_new(struct source *source, weir_view name, uint64_t generation, struct shard **shard);
 void shard_free(struct shard *shard);
+/* What the peer keeps, against the routes' positions (shard_kept.c). WEIR_OK, WEIR_CLOSED: not to be read. */
+int shard_kept(struct shard *shard, weir_resume *resume);
 struct link *shard_link(const struct shard *shard, const struct flow *flow);
 void shard_link_released(struct shard *shard);
 

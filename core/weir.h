@@ -68,9 +68,9 @@ typedef struct weir_batch {
     const weir_event *events;
     size_t count;
     weir_view route, source, shard;
-    weir_view id_prefix; /* of derived ids: prefix "/" position */
+    weir_view id_prefix; /* of derived ids: prefix "/" (position - id_less) */
     uint32_t attempt;    /* 1 for the first call with events[0] */
-    uint32_t reserved;
+    uint32_t id_less;    /* 1: the log counts from 0, and what users see is its own number; else 0 */
 } weir_batch;
 
 #define WEIR_BATCH SIZE_MAX /* `from` of an output that belongs to no single input; its id is not stable */

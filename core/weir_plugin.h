@@ -113,7 +113,7 @@ struct weir_host {
                   size_t *length);
     size_t (*event_id)(const weir_batch *batch, size_t index, char *buffer, size_t size);
 
-    /* For sources. */
+    /* For sources. shard_open: WEIR_CLOSED: this shard must not be read, the log says why. */
     int (*shard_open)(const weir_host *host, weir_view name, uint64_t generation, weir_resume *resume,
                       weir_shard **shard);
     int (*emit)(const weir_host *host, weir_shard *shard, weir_emit *emit);
@@ -127,6 +127,11 @@ struct weir_host {
     /* For both: the answer to stop; and a fault that no retry mends (the instance's routes stop). */
     void (*stopped)(const weir_host *host);
     void (*failed)(const weir_host *host, const char *reason);
+
+    /* For sources. */
+    int64_t prefetch_bytes; /* how much it may hold that is read and not emitted */
+    /* Sets a gauge of one shard. The name is of the shard, so it may outlive the handle. */
+    void (*shard_stat)(const weir_host *host, weir_view shard, const char *name, int64_t value);
 };
 
 /* Sources. A replaying source numbers its events itself and is asked to read again from a stored position;
@@ -134,7 +139,9 @@ struct weir_host {
  * the commit that holds it. */
 enum {
     WEIR_SOURCE_REPLAYS = 1u << 0,
-    WEIR_SOURCE_KEEPS_POSITION = 1u << 1 /* with REPLAYS: the peer stores what was settled (a consumer group) */
+    WEIR_SOURCE_KEEPS_POSITION = 1u << 1, /* with REPLAYS: the peer stores what was settled (a consumer group) */
+    WEIR_SOURCE_FROM_ZERO = 1u << 2       /* positions are one more than the log's own numbers, which begin at 0 and
+                                             are what derived ids and the field `position` show */
 };
 
 typedef enum weir_settled {
@@ -148,6 +155,11 @@ struct weir_resume {
     uint64_t position; /* read on from the first event after it */
     int64_t known;     /* 0: no position is stored, begin by the source's own `start` */
     weir_view note;    /* the source's own, at most WEIR_NOTE_MAX bytes; valid until shard_open's caller returns */
+    /* A source that KEEPS_POSITION says what the peer has, and then reads on from `position` whatever it is. */
+    uint64_t kept; /* set before shard_open, with is_kept: the position that the peer stores */
+    int64_t is_kept;
+    uint64_t begin; /* set before shard_open: where to begin when nobody has a position */
+    int64_t pins;   /* answered: 1: only the peer will remember `begin`, so it is to be stored there at once */
 };
 #define WEIR_NOTE_MAX 4096
 

@@ -118,10 +118,11 @@ START_TEST(test_maps)
         ck_assert_str_eq(all.map.values[i], expected[i][1]);
     }
     option_release(rows, &all);
-    refused("map: x\n", "t.yaml:1:6: map: x is not allowed; expected a mapping of texts, as in { name: value }");
-    refused("map: [ x ]\n", "t.yaml:1:6: map: is a list; expected a mapping of texts, as in { name: value }");
-    refused("map: { a: [ 1 ] }\n", "t.yaml:1:11: map.a: is a list; expected a text");
-    refused("map: { a: }\n", "t.yaml:1:8: map.a: has no value; remove the key, or give it one: expected a text");
+    refused("map: x\n",
+            "t.yaml:1:6: map: \"x\" is not allowed; expected a mapping of texts, as in { name: value }\n");
+    refused("map: [ x ]\n", "t.yaml:1:6: map: is a list; expected a mapping of texts, as in { name: value }\n");
+    refused("map: { a: [ 1 ] }\n", "t.yaml:1:11: map.a: is a list; expected a text\n");
+    refused("map: { a: }\n", "t.yaml:1:8: map.a: has no value; remove the key, or give it one: expected a text\n");
 }
 END_TEST
 
@@ -396,7 +397,7 @@ START_TEST(test_wrong_values)
             "t.yaml:1:29: group/deep/deepst: unknown key; did you mean deepest?\n");
     refused("[a]\n", "t.yaml:1:1: is no mapping; expected { key: value, ... }\n");
     refused("colour: 1\n", "t.yaml:1:1: colour: unknown key; known here: text, secret, path, url, truth, number, "
-                           "size, duration, rate, choice, range, list, template, field, group, flag\n");
+                           "size, duration, rate, choice, range, list, map, template, field, group, flag\n");
 }
 END_TEST
 
@@ -699,7 +700,7 @@ START_TEST(test_help_as_json)
     ck_assert_int_eq(cJSON_GetObjectItem(item, "max")->valueint, 100);
     ck_assert_int_eq(cJSON_GetArraySize(cJSON_GetObjectItem(item, "choices")), 1);
     ck_assert(cJSON_IsNull(cJSON_GetObjectItem(cJSON_GetArrayItem(list, 1), "default")));
-    group = cJSON_GetObjectItem(cJSON_GetArrayItem(list, 14), "options");
+    group = cJSON_GetObjectItem(cJSON_GetArrayItem(list, 15), "options");
     ck_assert_int_eq(cJSON_GetArraySize(group), 3);
     ck_assert(cJSON_IsTrue(cJSON_GetObjectItem(cJSON_GetArrayItem(group, 1), "required")));
     ck_assert(cJSON_IsFalse(cJSON_GetObjectItem(cJSON_GetArrayItem(group, 0), "required")));

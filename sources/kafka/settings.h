@@ -4,6 +4,7 @@
 #define WEIR_KAFKA_SETTINGS_H
 
 #include <librdkafka/rdkafka.h>
+#include <stdbool.h>
 
 #include "weir_plugin.h"
 

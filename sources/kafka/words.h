@@ -10,7 +10,7 @@
 /* Writes "what the library says; what to do" (without the latter when there is nothing to add) and returns text.
  * detail: what the library said beside the code, may be NULL. */
 const char *words_error(rd_kafka_resp_err_t code, const char *detail, char text[WORDS_MAX]);
-/* Whether it says once more what was said: the library repeats an error of a connection with each attempt. */
+/* Whether it may pass by itself: the library goes on trying. */
 int words_passing(rd_kafka_resp_err_t code);
 
 #endif
