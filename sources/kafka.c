@@ -308,7 +308,9 @@ static const weir_source_ops source_kafka = {
     .fini = source_fini,
 };
 
+extern const weir_sink_ops sink_kafka; /* sinks/kafka.c */
 static const weir_source_ops *const sources[] = {&source_kafka, NULL};
+static const weir_sink_ops *const sinks[] = {&sink_kafka, NULL};
 
 WEIR_MODULE = {
     .abi = WEIR_ABI,
@@ -316,4 +318,5 @@ WEIR_MODULE = {
     .name = "kafka",
     .version = WEIR_VERSION,
     .sources = sources,
+    .sinks = sinks,
 };

@@ -196,6 +196,26 @@ def case_static_member_keeps_its_partitions(place):
     two.stop()
 
 
+def case_kafka_to_kafka(place):
+    """Keys, headers and tombstones go through, also when weir is killed now and then."""
+    kafka = kit.Kafka(place, FAST)
+    kafka.topic("t", 3)
+    kafka.topic("u", 3)
+    records = [(f"k{i % 50}", str(i), {"n": str(i)}) for i in range(1, 5001)] + [("gone", None)]
+    kafka.produce("t", records)
+    weir = kit.Weir(place, config(place, kafka, f"topics: t, properties: {{ {SESSION} }}", f'type: kafka, brokers: "{kafka.brokers}", topic: u'))
+    for _ in range(3):
+        before = sum(high for _, _, high in kafka.offsets("g", "u").values())
+        weir.start()
+        kit.wait_for("some records", lambda: sum(high for _, _, high in kafka.offsets("g", "u").values()) > before, 60)
+        weir.kill()
+    weir.start()
+    kit.wait_for("the offsets", lambda: sum(committed or 0 for committed, low, high in kafka.offsets("g", "t").values()) == 5001, 60)
+    assert weir.stop() == 0
+    got = collections.Counter((r.key, r.value, tuple(r.headers)) for r in kafka.consume("u"))
+    assert set(got) == {(key, value, tuple((more[0] if more else {}).items())) for key, value, *more in records}
+
+
 # where to begin
 
 def case_start_latest_and_new_partitions(place):
