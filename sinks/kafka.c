@@ -404,6 +404,7 @@ static const weir_option sink_options[] = {
      .type = WEIR_OPTION_DURATION,
      .fallback = "2m",
      .min = INT64_C(100000),
+     .max = INT64_C(3600000000),
      .offset = offsetof(struct sink, timeout_us),
      .help = "Without any confirmation for so long, the write counts as failed, and is tried anew as `retry` says."},
     {0}};
