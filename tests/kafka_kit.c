@@ -17,12 +17,14 @@ enum { READY_MS = 60000, ANSWER_MS = 30000, TURN_MS = 100, SKIP_CODE = 77 };
 static const char started_text[] = "Kafka Server started";
 
 struct kafka {
+    struct kafka *before; /* each lasts until the test ends */
     struct kafka_options options;
     const char *folder;
     pid_t pid;     /* 0: not running */
     size_t starts; /* that its log tells of */
     char brokers[64], listener[64];
 };
+static struct kafka *kept;
 
 static const char *script_path(void)
 {
@@ -99,6 +101,8 @@ struct kafka *kafka_start(const struct kafka_options *options)
     free(output);
     struct kafka *kafka = calloc(1, sizeof *kafka);
     ck_assert_ptr_nonnull(kafka);
+    kafka->before = kept;
+    kept = kafka;
     kafka->options = *options;
     kafka->folder = testing_folder();
     kafka_resume(kafka);
