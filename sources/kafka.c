@@ -114,7 +114,8 @@ void source_advance(struct source *source)
         stop_advance(source);
         return;
     }
-    read_messages(source);
+    if (!source->ended)
+        read_messages(source);
     source_end(source);
 }
 

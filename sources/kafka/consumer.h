@@ -10,6 +10,7 @@
 enum { START_EARLIEST, START_LATEST, START_TIME };
 enum { RANGE_STOP, RANGE_EARLIEST, RANGE_LATEST };
 enum { UNTIL_NONE, UNTIL_END };
+enum { ASSIGN_COOPERATIVE, ASSIGN_RANGE, ASSIGN_ROUNDROBIN };
 enum { HELD_MAX = 1000, HELD_ROOM = HELD_MAX + 256 };
 
 /* Emitted together; when the group has the last position, none of them can come again. */
@@ -80,7 +81,7 @@ struct source {
     uint64_t generation;
     struct step *steps;
     struct topic_known *known;
-    bool job, subscribed, assigned_once, ended, failed;
+    bool job, subscribed, given, assigned_once, ended, failed;
 
     size_t poke_bytes, taken_bytes; /* poke_bytes 0: the library does not need it */
     int64_t poked_at_us;

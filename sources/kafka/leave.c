@@ -34,6 +34,13 @@ static void *destroy_thread(void *client)
     return NULL;
 }
 
+/* librdkafka before 2.4 aborts the process when a member that shares partitions cooperatively is destroyed between
+ * its joining and its first assignment. */
+static bool aborts(const struct source *source)
+{
+    return source->subscribed && !source->given && source->assignment == ASSIGN_COOPERATIVE && rd_kafka_version() < 0x02040000;
+}
+
 void leave_destroy(struct source *source)
 {
     pthread_t thread;
@@ -45,6 +52,8 @@ void leave_destroy(struct source *source)
     source->control = source->fetched = NULL;
     rd_kafka_t *client = source->client;
     source->client = NULL;
+    if (aborts(source))
+        return;
     if (!client || pthread_create(&thread, NULL, destroy_thread, client) != 0)
         return;
     clock_gettime(CLOCK_REALTIME, &until);

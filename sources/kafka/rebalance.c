@@ -56,6 +56,7 @@ void rebalance_called(rd_kafka_t *client, rd_kafka_resp_err_t code, rd_kafka_top
 {
     struct source *source = opaque;
     bool revoke = code != RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+    source->given |= !revoke;
     if (source->closing) { /* on the helper that closes */
         rd_kafka_error_destroy(answer(client, revoke, list));
         return;
