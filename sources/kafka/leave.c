@@ -38,7 +38,8 @@ static void *destroy_thread(void *client)
  * its joining and its first assignment. */
 static bool aborts(const struct source *source)
 {
-    return source->subscribed && !source->given && source->assignment == ASSIGN_COOPERATIVE && rd_kafka_version() < 0x02040000;
+    return source->subscribed && !source->given && source->assignment == ASSIGN_COOPERATIVE &&
+           rd_kafka_version() < 0x02040000;
 }
 
 void leave_destroy(struct source *source)

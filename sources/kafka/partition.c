@@ -113,12 +113,12 @@ void partition_released(struct source *source, struct partition *partition)
 
 static bool marks_grow(struct partition *partition)
 {
-    size_t room = partition->mark_room ? partition->mark_room * 2 : 16;
+    size_t before = partition->mark_room, room = before ? before * 2 : 16;
     struct mark *marks = malloc(room * sizeof *marks);
     if (!marks)
         return false;
-    for (size_t i = 0; i < partition->mark_count; i++)
-        marks[i] = partition->marks[(partition->mark_first + i) % partition->mark_room];
+    for (size_t i = 0; i < before; i++) /* it is full */
+        marks[i] = partition->marks[(partition->mark_first + i) % before];
     free(partition->marks);
     partition->marks = marks;
     partition->mark_first = 0;

@@ -275,8 +275,10 @@ static size_t messages_bytes(rd_kafka_message_t *const *messages, size_t count)
 void read_messages(struct source *source)
 {
     for (int round = 0; round < ROUNDS_MAX; round++) {
+        if (!held_emit(source))
+            return;
         size_t most = room(source);
-        if (!held_emit(source) || (most = room(source)) == 0)
+        if (most == 0)
             return;
         most = most < HELD_MAX ? most : HELD_MAX;
         ssize_t count = rd_kafka_consume_batch_queue(source->fetched, 0, source->held, most);

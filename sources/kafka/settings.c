@@ -197,6 +197,7 @@ static bool certificate_named(const struct settings *settings, const char *bytes
 }
 
 /* On a thread of the library, for each certificate of the chain; depth 0 is the broker's own. */
+// NOLINTNEXTLINE(readability-function-size): the library gives it so many arguments
 static int certificate_check(rd_kafka_t *client, const char *broker, int32_t id, int *error, int depth,
                              const char *bytes, size_t size, char *text, size_t text_size, void *opaque)
 {
