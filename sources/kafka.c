@@ -254,7 +254,7 @@ static void source_stop(void *state)
     struct source *source = state;
     if (source->stopping)
         return;
-    source->stopping = true;
+    __atomic_store_n(&source->stopping, true, __ATOMIC_RELAXED); /* jobs look at it */
     source->want_events = source->want_bytes = 0;
     if (source->client)
         source_advance(source);

@@ -408,6 +408,7 @@ def case_a_damaged_batch_stops_its_partition_alone(place):
     told(place, "t/0: it cannot be read at offset")
     got = sorted(map(int, lines(place)))
     assert got == list(range(1, 51)) + list(range(101, 201)), got
+    assert kafka.offsets("g", "t")[0][0] == 50, "what was completed before it is committed"
 
 
 def case_broker_down_at_start_and_killed(place):

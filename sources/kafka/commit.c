@@ -14,7 +14,7 @@ enum { STORE_US = 25000 };
 
 static bool dirty(const struct partition *partition)
 {
-    return partition->settled > partition->stored && !partition->stopped;
+    return partition->settled > partition->stored;
 }
 
 bool commit_dirty(const struct source *source)

@@ -134,6 +134,8 @@ bool partition_room(struct partition *partition)
 void partition_emitted(struct source *source, struct partition *partition, uint64_t last, size_t count)
 {
     partition->emitted = last;
+    if (!source->peer_decides) /* then the group's offset is for others to see, and nothing waits for it */
+        return;
     partition->marks[(partition->mark_first + partition->mark_count++) % partition->mark_room] =
         (struct mark){last, count};
     source->uncommitted += count;

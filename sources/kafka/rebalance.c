@@ -130,11 +130,12 @@ void rebalance_again(struct source *source, struct partition *partition, int64_t
     for (struct partition *each = source->partitions; each; each = each->next) {
         if (one && each != partition)
             continue;
+        int64_t next = each->emitted ? (int64_t)each->emitted : RD_KAFKA_OFFSET_BEGINNING;
         rd_kafka_topic_partition_list_add(list, each->topic, each->number)->offset =
-            each == partition ? offset : (int64_t)each->emitted;
+            each == partition ? offset : next;
+        each->silent = true;
     }
     rd_kafka_error_t *fault = one ? answer(source->client, true, list) : NULL;
-    partition->silent = true;
     source_tick_at(source, LOOK_US / 4);
     if (!fault)
         fault = answer(source->client, false, list);

@@ -14,7 +14,7 @@
 
 #include "consumer.h"
 
-enum { ASK_MS = 10000, AGAIN_US = 1000000 };
+enum { ASK_MS = 4000, AGAIN_US = 1000000 };
 
 struct question {
     struct source *source;
@@ -47,6 +47,12 @@ static bool ask(struct source *source, struct question *question, weir_callback 
     }
     source->job = true;
     return true;
+}
+
+/* On a helper: whether the answer is still wanted. */
+static bool wanted(const struct question *question)
+{
+    return !question->code && !__atomic_load_n(&question->source->stopping, __ATOMIC_RELAXED);
 }
 
 static bool failed(struct question *question, rd_kafka_resp_err_t code, const char *asked)
@@ -167,7 +173,7 @@ static void resolve_job(void *state, void *arg)
     struct source *source = state;
     if (failed(question, rd_kafka_committed(source->client, question->list, ASK_MS), "the group's offsets"))
         return;
-    for (int i = 0; i < question->list->cnt && !question->code; i++) {
+    for (int i = 0; i < question->list->cnt && wanted(question); i++) {
         const rd_kafka_topic_partition_t *each = &question->list->elems[i];
         struct place *place = &question->places[i];
         if (failed(question, each->err, "the group's offset"))
@@ -182,7 +188,7 @@ static void survey_job(void *state, void *arg)
 {
     struct question *question = arg;
     const struct source *source = state;
-    for (size_t i = 0; i < source->topics.count && !question->code; i++)
+    for (size_t i = 0; i < source->topics.count && wanted(question); i++)
         topic_survey(question, source->topics.items[i]);
 }
 
