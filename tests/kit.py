@@ -55,7 +55,7 @@ class Place:
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
-        failed = kind is not None and not (kind is SystemExit and value.code in (0, None))
+        failed = kind not in (None, Skip) and not (kind is SystemExit and value.code in (0, None))
         if failed or self.keep:
             print(f"everything is kept in {self.folder}", file=sys.stderr)
         else:
@@ -169,21 +169,42 @@ def published(path):
     return good, poison
 
 
+class Skip(Exception):
+    """A component that a case needs is not here."""
+
+
+def skip(component, reason):
+    """Ends the case as a skip, or as a failure where WEIR_TEST_REQUIRE names the component."""
+    required = os.environ.get("WEIR_TEST_REQUIRE", "").split(",")
+    if component in required or "all" in required:
+        raise AssertionError(f"{component} is required and not here: {reason}")
+    raise Skip(f"SKIP {component}: {reason}")
+
+
+def run_case(case, name, build, place_name):
+    """True, False, or None for a skip, which run-tests is told by a file."""
+    begin = time.monotonic()
+    try:
+        with Place(build, place_name) as place:
+            case(place)
+    except Skip as why:
+        print(f"{why} ({name})", flush=True)
+        if os.environ.get("WEIR_TEST_SKIPS"):
+            with open(os.environ["WEIR_TEST_SKIPS"], "a") as skips:
+                print(f"{why} ({name})", file=skips)
+        return None
+    except (AssertionError, SystemExit, subprocess.SubprocessError, OSError, KeyError, ValueError, IndexError) as fault:
+        print(f"FAIL {name}: {type(fault).__name__} {str(fault)[:1500]}", flush=True)
+        return False
+    print(f"ok   {name} {time.monotonic() - begin:.1f} s", flush=True)
+    return True
+
+
 def run_cases(names, build, place_name):
-    """Runs each case_NAME(place), or those named on the command line, in a folder of its own, and exits."""
+    """Runs each case_NAME(place), or those named on the command line, in a folder of its own, and exits. The last line is
+    that of a libcheck program."""
     cases = {name[5:]: value for name, value in names.items() if name.startswith("case_")}
     wanted = sys.argv[1:] or list(cases)
-    failed = 0
-    for name in wanted:
-        begin = time.monotonic()
-        try:
-            with Place(build, place_name) as place:
-                cases[name](place)
-            print(f"ok   {name} {time.monotonic() - begin:.1f} s", flush=True)
-        except (AssertionError, SystemExit, subprocess.SubprocessError, KeyError, ValueError, IndexError) as fault:
-            if isinstance(fault, SystemExit) and fault.code == 77:
-                print(f"skip {name}", flush=True)
-                continue
-            failed += 1
-            print(f"FAIL {name}: {type(fault).__name__} {str(fault)[:1500]}", flush=True)
+    failed = sum(run_case(cases[name], name, build, place_name) is False for name in wanted)
+    print(f"{100 * (len(wanted) - failed) // max(1, len(wanted))}%: Checks: {len(wanted)}, Failures: {failed}, Errors: 0")
     sys.exit(1 if failed else 0)
