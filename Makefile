@@ -158,7 +158,7 @@ tsan: ## the same with ThreadSanitizer
 valgrind: ## run the unit tests under memcheck
 	@scripts/deps build test ci
 	@$(SUBMAKE) programs
-	@WEIR_TEST_SLOW=20 WEIR_TEST_WRAP="valgrind -q --error-exitcode=99 --leak-check=full" scripts/run-tests $(BUILD) $(TESTS)
+	@WEIR_TEST_SLOW=20 WEIR_TEST_WRAP="valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite --suppressions=$(CURDIR)/tests/valgrind.supp" scripts/run-tests $(BUILD) $(TESTS)
 
 lint: ## clang-tidy, cppcheck and the format check; every finding is an error
 	@scripts/deps build test ci
