@@ -85,12 +85,13 @@ class Place:
 class Broker:
     """A private mosquitto on a free loopback port, with persistence."""
 
-    def __init__(self, place, killable=False):
-        """killable: it saves after every change, which is slow, so that it may be killed."""
-        more = "autosave_on_changes true\n" if killable else ""
+    def __init__(self, place, killable=False, saving=True):
+        """killable: it saves after every change, which is slow, so that it may be killed. saving false: it keeps sessions in
+        memory only, and stops for nothing."""
+        more = "autosave_on_changes true\nlog_type all\n" if killable else ""
         self.place, self.port = place, free_port()
         user = "user root\n" if os.geteuid() == 0 else ""
-        self.config = place.write("mosquitto.conf", f"{user}persistence true\npersistence_location {place.folder}/\n"
+        self.config = place.write("mosquitto.conf", f"{user}persistence {'true' if saving else 'false'}\npersistence_location {place.folder}/\n"
                                   "autosave_interval 1\nmax_queued_messages 0\nset_tcp_nodelay true\n"
                                   f"max_inflight_messages 0\n{more}listener {self.port} 127.0.0.1\nallow_anonymous true\n")
         self.start()
