@@ -93,6 +93,14 @@ static int run_engine(struct run *run)
     return code;
 }
 
+static int run_faults(const struct run *run)
+{
+    const struct yaml_report *report = &run->config->report;
+    fwrite(report->text, 1, report->size, run->invocation->err);
+    return invocation_fail(run->invocation, EXIT_CONFIG, "nothing was started: %zu fault%s in %s", report->count,
+                           report->count == 1 ? "" : "s", run->invocation->operands[0]);
+}
+
 static int run_new(struct run *run)
 {
     struct error error = {0};
@@ -101,8 +109,14 @@ static int run_new(struct run *run)
     if (!run->log)
         return invocation_fail(run->invocation, EXIT_FAILED, "out of memory");
     int result = engine_new(&run->engine, run->config, run->log, &error);
-    if (result != WEIR_OK) {
+    if (result != WEIR_OK)
         run->engine = NULL;
+    if (result ==
+        WEIR_INVALID) /* a kind refused its options: then all that any kind refuses is told, as by check */
+        engine_try(run->config, run->log, &run->config->report);
+    if (run->config->report.count)
+        return run_faults(run);
+    if (result != WEIR_OK) {
         return invocation_fail(run->invocation, exit_of_result(result), "%s", error.text);
     }
     return EXIT_DONE;
@@ -116,9 +130,7 @@ static int run_load(struct run *run, const char *file)
         return EXIT_DONE;
     if (!run->config || !run->config->report.count)
         return invocation_fail(run->invocation, EXIT_FAILED, "%s", result_name(result));
-    fwrite(run->config->report.text, 1, run->config->report.size, run->invocation->err);
-    return invocation_fail(run->invocation, EXIT_CONFIG, "nothing was started: %zu fault%s in %s",
-                           run->config->report.count, run->config->report.count == 1 ? "" : "s", file);
+    return run_faults(run);
 }
 
 /* A peer that goes away, or a file at its size limit, is an error of one write and not the end of the process. What

@@ -237,8 +237,9 @@ static int engine_start(struct engine *engine)
 int engine_run(struct engine *engine)
 {
     engine->phase = PHASE_RUNNING;
-    if (engine_start(engine) != WEIR_OK) {
-        engine->exit_code = EXIT_FAILED;
+    int result = engine_start(engine);
+    if (result != WEIR_OK) {
+        engine->exit_code = result == WEIR_INVALID ? EXIT_CONFIG : EXIT_FAILED;
         engine_stop(engine);
     } else {
         log_write(engine->log, LOG_INFO, "engine", "ready: %zu sources, %zu routes, %zu sinks, store %s",

@@ -22,8 +22,11 @@ struct cJSON;
 /* config and log stay the caller's and outlive the engine. WEIR_LOCKED, WEIR_NEWER, WEIR_DAMAGED: the store;
  * WEIR_INVALID: an instance refused its options (with file:line:column in error). */
 int engine_new(struct engine **engine, struct config *config, struct log *log, struct error *error);
+/* Makes every instance by its init, without a store, and gives it back: what a kind refuses of its options becomes
+ * a fault in the report. Starts nothing. */
+void engine_try(struct config *config, struct log *log, struct yaml_report *report);
 /* Runs on the calling thread. Returns the process exit code: EXIT_DONE, EXIT_FAILED (a route or instance failed, or
- * the stop deadline passed), EXIT_COMMIT. */
+ * the stop deadline passed), EXIT_CONFIG (an instance refused its options at its start), EXIT_COMMIT. */
 int engine_run(struct engine *engine);
 void engine_free(struct engine *engine);
 

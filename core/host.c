@@ -11,6 +11,8 @@
 #include "option.h"
 #include "template.h"
 
+#define TRIAL_STORE_ID "0000000000000000" /* of an engine without a store */
+
 struct weir_watch {
     struct list node;
     uv_poll_t poll;
@@ -239,6 +241,16 @@ static int64_t host_mono_us(const weir_host *host)
     return clock_mono_us();
 }
 
+/* Where the option is written, its own place names it; else the mapping that lacks it does not. */
+static void refuse_report(struct yaml_report *report, const struct yaml_node *at, const char *option,
+                          const char *text)
+{
+    const char *dot = strrchr(option, '.'), *last = dot ? dot + 1 : option;
+    bool named = at && at->key && !strcmp(at->key->text, last);
+    yaml_fault(report, at, "%s%s%s", named ? "" : option, named ? "" : ": ", text);
+}
+
+/* During init the caller takes the text; later (a start that fails) it goes to the log. */
 static int host_refuse(const weir_host *host, const char *option, const char *format, ...)
 {
     struct instance *instance = instance_of(host);
@@ -248,11 +260,17 @@ static int host_refuse(const weir_host *host, const char *option, const char *fo
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     const struct yaml_node *at = instance->node ? option_node(instance->node, option) : NULL;
-    if (at)
+    if (instance->engine->trial)
+        refuse_report(instance->engine->trial, at, option, text);
+    else if (at && instance->error)
         error_set(instance->error, WEIR_INVALID, "%s:%d:%d: %s: %s: %s", at->file, at->line, at->column,
                   instance->part, option, text);
-    else
+    else if (instance->error)
         error_set(instance->error, WEIR_INVALID, "%s: %s: %s", instance->part, option, text);
+    else if (at)
+        instance_log(instance, LOG_ERROR, "%s:%d:%d: %s: %s", at->file, at->line, at->column, option, text);
+    else
+        instance_log(instance, LOG_ERROR, "%s: %s", option, text);
     return WEIR_INVALID;
 }
 
@@ -282,7 +300,7 @@ static void host_table(struct instance *instance)
     instance->host = (weir_host){
         .size = sizeof instance->host,
         .name = view_of(instance->name),
-        .store_id = view_of(store_id(instance->engine->store)),
+        .store_id = view_of(instance->engine->store ? store_id(instance->engine->store) : TRIAL_STORE_ID),
         .event_bytes_max = instance->engine->config->event_bytes,
         .watch_fd = host_watch_fd,
         .watch_stop = host_watch_stop,

@@ -22,7 +22,7 @@ struct instance {
     struct letter wake;
     atomic_bool wake_posted;
     bool made, started, stopping, stopped, failed;
-    struct error *error; /* where refuse writes during init */
+    struct error *error; /* where refuse writes during init; NULL after it */
 };
 
 struct instance_kind {

@@ -82,7 +82,8 @@ struct engine {
     atomic_bool stop_asked;
     uv_check_t after_poll; /* flows and sources settle their accounts once a turn */
     uv_idle_t again;
-    struct replays *replays; /* dead letters on their way again */
+    struct replays *replays;   /* dead letters on their way again */
+    struct yaml_report *trial; /* not NULL: nothing will run, and what is refused goes here */
 };
 
 void engine_handles(struct engine *engine); /* the loop's own handles */

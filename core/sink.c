@@ -56,6 +56,7 @@ int sink_init(struct sink *sink, struct engine *engine, const struct config_sink
         result = sink->ops->init(sink->instance.state, &sink->instance.host);
     if (result != WEIR_OK && !error->text[0])
         error_set(error, result, "%s: could not be made: %s", sink->instance.part, result_name(result));
+    sink->instance.error = NULL;
     return result;
 }
 

@@ -59,6 +59,7 @@ int source_init(struct source *source, struct engine *engine, const struct confi
         result = source->ops->init(source->instance.state, &source->instance.host);
     if (result != WEIR_OK && !error->text[0])
         error_set(error, result, "%s: could not be made: %s", source->instance.part, result_name(result));
+    source->instance.error = NULL;
     return result;
 }
 

@@ -69,6 +69,28 @@ START_TEST(test_check_tells_every_fault_with_its_place)
 }
 END_TEST
 
+/* What only a kind itself can know of its options: check makes every instance, without a store, and starts none. */
+START_TEST(test_check_tells_what_a_kind_refuses)
+{
+    file_write("weir.yaml", "store: { path: ./store }\nsources: { s: { type: generate } }\nfunctions:\n"
+                            "  f: { type: filter, field: payload.a }\n"
+                            "  g: { type: filter, field: payload.a, above: 5, below: 4 }\n"
+                            "sinks: { o: { type: drop } }\nroutes: [ { from: s, call: [ f, g ], to: o } ]\n");
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(WEIR(i == 0 ? "check" : "run", file), EXIT_CONFIG);
+        ck_contains(err, "weir.yaml:4:29: functions/f/field: nothing to compare with; give equals");
+        ck_contains(err, "weir.yaml:5:47: functions/g/above: no number is above 5 and below 4\n");
+        ck_contains(err, "2 faults in ");
+        ck_assert_int_eq(access(place, F_OK), i == 0 ? -1 : 0);
+    }
+    ck_assert_int_eq(WEIR("check", file, "-o", "json"), EXIT_CONFIG);
+    cJSON *document = printed();
+    ck_assert_int_eq(cJSON_GetArraySize(member(document, "faults")), 2);
+    ck_assert_int_eq((int)number(member(document, "faults")->child, "line"), 4);
+    cJSON_Delete(document);
+}
+END_TEST
+
 START_TEST(test_check_of_a_file_that_is_not_there)
 {
     ck_assert_int_eq(WEIR("check", "/nowhere/weir.yaml"), EXIT_CONFIG);
@@ -335,6 +357,7 @@ static Suite *suite(void)
     tcase_add_test(c, test_check_tells_what_each_route_does);
     tcase_add_test(c, test_check_as_json);
     tcase_add_test(c, test_check_tells_every_fault_with_its_place);
+    tcase_add_test(c, test_check_tells_what_a_kind_refuses);
     tcase_add_test(c, test_check_of_a_file_that_is_not_there);
     tcase_add_test(c, test_checkpoint_show);
     tcase_add_test(c, test_store_check_of_a_sound_store);
