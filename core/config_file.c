@@ -105,6 +105,17 @@ static void root_add(struct merge *m, const struct yaml_node *root)
 
 static void file_load(struct merge *m, const char *path, const struct yaml_node *at);
 
+/* Whether reading it may go well; errno says why not. */
+static bool file_readable(const char *path)
+{
+    struct stat info;
+
+    if (access(path, R_OK) != 0 || stat(path, &info) != 0)
+        return false;
+    errno = EISDIR;
+    return !S_ISDIR(info.st_mode);
+}
+
 static void include_load(struct merge *m, const struct yaml_node *item)
 {
     const char *slash = strrchr(item->file, '/'), *path = item->text;
@@ -117,7 +128,7 @@ static void include_load(struct merge *m, const struct yaml_node *item)
         path = arena_printf(&m->l->config->arena, "%.*s/%s", (int)(slash - item->file), item->file, path);
     if (path == NULL)
         yaml_fault(m->l->report, item, "out of memory");
-    else if (access(path, R_OK) != 0)
+    else if (!file_readable(path))
         yaml_fault(m->l->report, item, "cannot be read: %s; paths start at the folder of this file",
                    strerror(errno));
     else

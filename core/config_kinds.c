@@ -11,7 +11,7 @@ bool config_name_valid(const char *name)
 {
     size_t n = strlen(name);
 
-    return n >= 1 && n <= 64 &&
+    return n >= 1 && n <= CONFIG_NAME_MAX &&
            strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") == n;
 }
 

@@ -62,6 +62,7 @@ void loading_kinds(struct loading *l);
 /* config_route.c */
 void loading_routes(struct loading *l);
 
+#define CONFIG_NAME_MAX 64
 /* 1 to 64 letters, digits, _ - or . */
 bool config_name_valid(const char *name);
 /* Zeroed memory of the configuration, at least one element; NULL after a fault. */

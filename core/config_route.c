@@ -253,7 +253,7 @@ static void name_take(struct route_load *r)
         second = route->sinks[0]->name;
     if (route->name == NULL && route->from_count > 0 && second != NULL) {
         route->name = arena_printf(&r->l->config->arena, "%s-%s", route->from[0]->name, second);
-        if (route->name != NULL && !config_name_valid(route->name))
+        if (route->name != NULL && strlen(route->name) > CONFIG_NAME_MAX)
             yaml_fault(r->l->report, r->node, "has a name of more than 64 characters by default; give it a `name`");
     } else if (route->name != NULL && !config_name_valid(route->name)) {
         yaml_fault(r->l->report, option_node(r->node, "name"), "is no name; use 1 to 64 letters, digits, _ - or .");

@@ -27,6 +27,8 @@ struct loader {
     struct arena *arena;
     struct yaml_report *report;
     yaml_parser_t parser;
+    const char *text; /* of the file, checked */
+    size_t size;
     struct yaml_node **stack; /* children of open collections, oldest first */
     size_t stack_count, stack_room;
     const struct yaml_node *parent, *key; /* of the node that comes next */
@@ -123,13 +125,13 @@ static int file_open(const char *path)
 
 static char *file_read(struct loader *loader, const char *path, size_t *size)
 {
-    struct yaml_node at = {.file = loader->file};
+    struct yaml_node at = place(loader, 0, 0);
     int fd = file_open(path);
     char *buffer = malloc(FILE_MAX + 1);
     ssize_t n = fd >= 0 && buffer != NULL ? read_all(fd, buffer, FILE_MAX + 1) : -1;
 
     if (n < 0)
-        yaml_fault(loader->report, &at, "cannot be read: %s", strerror(errno));
+        yaml_fault(loader->report, &at, "cannot be read: %s; check the path and its permissions", strerror(errno));
     else if ((size_t)n > FILE_MAX)
         yaml_fault(loader->report, &at, "is larger than 1MiB; split it with `include`");
     if (fd >= 0)
@@ -142,6 +144,16 @@ static char *file_read(struct loader *loader, const char *path, size_t *size)
     return buffer;
 }
 
+/* The first byte of a character; a mark of libyaml counts characters. */
+static char character_at(const struct loader *loader, size_t index)
+{
+    const char *at = loader->text, *end = loader->text + loader->size;
+
+    while (index-- > 0 && at < end)
+        at += utf8_length(at, end);
+    return at < end ? *at : '\0';
+}
+
 static bool loader_next(struct loader *loader, yaml_event_t *event)
 {
     yaml_parser_t *parser = &loader->parser;
@@ -152,6 +164,8 @@ static bool loader_next(struct loader *loader, yaml_event_t *event)
     at = place(loader, parser->problem_mark.line, parser->problem_mark.column);
     if (parser->error == YAML_MEMORY_ERROR)
         yaml_fault(loader->report, &at, "out of memory");
+    else if (character_at(loader, parser->problem_mark.index) == '\t')
+        yaml_fault(loader->report, &at, "YAML syntax: a tab cannot stand here; indent with spaces");
     else if (parser->context != NULL)
         yaml_fault(loader->report, &at, "YAML syntax: %s (%s that began on line %zu)", parser->problem,
                    parser->context, parser->context_mark.line + 1);
@@ -387,12 +401,14 @@ static void tree_load(struct loader *loader, const char *text, size_t size)
         yaml_fault(loader->report, &empty, "out of memory");
         return;
     }
+    loader->text = text;
+    loader->size = size;
     yaml_parser_set_encoding(&loader->parser, YAML_UTF8_ENCODING);
     yaml_parser_set_input_string(&loader->parser, (const unsigned char *)text, size);
     loader->complete = documents_load(loader);
     if (loader->complete && (loader->stack_count == 0 || yaml_is_null(loader->stack[0]))) {
         loader->complete = false;
-        yaml_fault(loader->report, &empty, "the file is empty; it needs at least `routes:`");
+        yaml_fault(loader->report, &empty, "the file is empty; write a section into it, at least `routes:`");
     }
     yaml_parser_delete(&loader->parser);
 }

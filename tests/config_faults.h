@@ -236,6 +236,8 @@ static const struct fault_case route_faults[] = {
      "t.yaml:8:30: routes[0]/to: is empty; name a sink, or remove the key\n"},
     {SOURCE SINK "routes:\n  - { from: in, to: out, name: 'a b' }\n",
      "t.yaml:6:32: routes/a b/name: is no name; use 1 to 64 letters, digits, _ - or .\n"},
+    {"sources:\n  'a b': { type: kit, topics: a }\n" SINK "routes:\n  - { from: 'a b', to: out }\n",
+     "t.yaml:2:3: sources/a b: is no name; use 1 to 64 letters, digits, _ - or .\n"},
     {SOURCE SINK "routes:\n  - { from: in, to: out, name: '' }\n",
      "t.yaml:6:32: routes[0]/name: is no name; use 1 to 64 letters, digits, _ - or .\n"},
     {SOURCE SINK "routes:\n  - { from: in, to: out, name: "

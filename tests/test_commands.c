@@ -91,6 +91,19 @@ START_TEST(test_check_tells_what_a_kind_refuses)
 }
 END_TEST
 
+/* Its column is counted in what the user wrote, not in the path that is made of it. */
+START_TEST(test_check_of_a_path_with_a_fault)
+{
+    file_write("weir.yaml",
+               "sources: { s: { type: generate } }\nsinks:\n  o: { type: file, path: './{{subjct}}' }\n"
+               "  p: { type: file, path: '' }\nroutes: [ { from: s, to: [ o, p ] } ]\n");
+    ck_assert_int_eq(WEIR("check", file), EXIT_CONFIG);
+    ck_contains(err, "weir.yaml:3:26: sinks/o/path: column 3: \"subjct\" is not a field");
+    ck_contains(err, "weir.yaml:4:26: sinks/p/path: \"\" is not allowed; expected the path of a file\n");
+    ck_contains(err, "2 faults");
+}
+END_TEST
+
 START_TEST(test_check_of_a_file_that_is_not_there)
 {
     ck_assert_int_eq(WEIR("check", "/nowhere/weir.yaml"), EXIT_CONFIG);
@@ -358,6 +371,7 @@ static Suite *suite(void)
     tcase_add_test(c, test_check_as_json);
     tcase_add_test(c, test_check_tells_every_fault_with_its_place);
     tcase_add_test(c, test_check_tells_what_a_kind_refuses);
+    tcase_add_test(c, test_check_of_a_path_with_a_fault);
     tcase_add_test(c, test_check_of_a_file_that_is_not_there);
     tcase_add_test(c, test_checkpoint_show);
     tcase_add_test(c, test_store_check_of_a_sound_store);

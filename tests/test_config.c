@@ -352,6 +352,8 @@ START_TEST(test_includes_that_are_wrong)
     config_kit_text("a.yaml", "- x\n");
     refused("include: a.yaml\n" SOURCE SINK ROUTE,
             "a.yaml:1:1: the file is no mapping; expected `sources:`, `sinks:`, `routes:` ...\n");
+    refused("include: .\n" SOURCE SINK ROUTE,
+            "t.yaml:1:10: include: cannot be read: Is a directory; paths start at the folder of this file\n");
     config_kit_text("a.yaml", "x: [\n");
     refused("include: a.yaml\n" SOURCE SINK ROUTE,
             "a.yaml:2:1: YAML syntax: did not find expected node content (while parsing a flow node that began on "
@@ -384,14 +386,17 @@ START_TEST(test_files_that_are_none)
                                  "ELF\x02\x01\x01\0\0\0";
 
     ck_assert_int_eq(load_file("none.yaml"), WEIR_INVALID);
-    ck_assert_str_eq(config->report.text, "none.yaml: cannot be read: No such file or directory\n");
+    ck_assert_str_eq(
+        config->report.text,
+        "none.yaml:1:1: cannot be read: No such file or directory; check the path and its permissions\n");
     config_kit_write("t.yaml", binary, sizeof(binary));
     ck_assert_int_eq(load_file("t.yaml"), WEIR_INVALID);
     ck_assert_str_eq(config->report.text,
                      "t.yaml:1:1: byte 0x7f is no text; save the file as UTF-8 without control characters\n");
     config_kit_text("t.yaml", "");
     ck_assert_int_eq(load_file("t.yaml"), WEIR_INVALID);
-    ck_assert_str_eq(config->report.text, "t.yaml:1:1: the file is empty; it needs at least `routes:`\n");
+    ck_assert_str_eq(config->report.text,
+                     "t.yaml:1:1: the file is empty; write a section into it, at least `routes:`\n");
 }
 END_TEST
 
