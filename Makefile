@@ -65,7 +65,7 @@ EXAMPLE_PROGRAMS := $(filter-out $(EXAMPLE_MODULES:.so=),$(patsubst %.c,$(BUILD)
 BENCH_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bench/*.c))
 FUZZERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: all demo test install uninstall clean asan tsan ubsan valgrind lint coverage bench campaign fuzz fuzzers help programs FORCE
+.PHONY: all demo test install uninstall clean asan tsan ubsan valgrind lint coverage bench campaign fuzz fuzzers help programs needed FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -73,7 +73,11 @@ all: $(WEIR) $(MODULE_SO) $(EXAMPLE_MODULES) $(EXAMPLE_PROGRAMS) ## build weir, 
 	@rm -f $(filter-out $(MODULE_SO),$(wildcard $(BUILD)/lib/weir/*.so))
 	@sed 's/^/left out: module /; s/\t/: /' $(BUILD)/left_out.txt
 
-$(BUILD)/obj/%.o: %.c
+# A plain `make` installs nothing; it says what would.
+needed:
+	@pkg-config --exists $(CORE_LIBS) || { echo 'weir needs libraries: $(CORE_LIBS). Run scripts/deps build, which installs them or says how.' >&2; exit 1; }
+
+$(BUILD)/obj/%.o: %.c | needed
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(FILE_CFLAGS) -MMD -MP -c $< -o $@
 
