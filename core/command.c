@@ -27,12 +27,15 @@ const struct command *const commands[] = {
     NULL,
 };
 
-const char command_exit_codes[] = "  0  done\n"
-                                  "  1  failed while running, or nothing was found\n"
-                                  "  2  the command line is wrong\n"
-                                  "  3  the configuration is wrong\n"
-                                  "  4  the store is locked, of another layout, damaged or not there\n"
-                                  "  5  a commit failed: nothing more was acknowledged\n";
+const char *const command_exit_codes[] = {
+    [EXIT_DONE] = "done",
+    [EXIT_FAILED] = "failed while running, or nothing was found",
+    [EXIT_USAGE] = "the command line is wrong",
+    [EXIT_CONFIG] = "the configuration is wrong",
+    [EXIT_STORE] = "the store is locked, of another layout, damaged or not there",
+    [EXIT_COMMIT] = "a commit failed: nothing more was acknowledged",
+    NULL,
+};
 
 static const struct command_option option_output = {"output", "FORMAT", "text (default) or json; short: -o"};
 static const struct command_option option_help_row = {"help", NULL, "print this; short: -h"};
@@ -72,6 +75,12 @@ static void command_lines(FILE *to, const char *group)
             fprintf(to, "  %-18s %s\n", commands[i]->name, commands[i]->summary);
 }
 
+void command_exit_codes_print(FILE *to)
+{
+    for (int code = 0; command_exit_codes[code]; code++)
+        fprintf(to, "  %d  %s\n", code, command_exit_codes[code]);
+}
+
 void command_overview(FILE *to)
 {
     fputs("weir runs your functions on events, and loses none that it has accepted.\n\n", to);
@@ -81,7 +90,7 @@ void command_overview(FILE *to)
     command_lines(to, NULL);
     fputs("\n", to);
     print_title(to, "Exit codes");
-    fputs(command_exit_codes, to);
+    command_exit_codes_print(to);
     fputs("\n`weir COMMAND --help` says more about a command, `weir help KIND` about a source, a sink, a function "
           "or\n"
           "a section of the configuration file.\n",

@@ -61,7 +61,8 @@ int exit_of_result(int result);
 void command_overview(FILE *to);                             /* every command with its summary */
 void command_usage(FILE *to, const struct command *command); /* what --help prints */
 const struct command *command_find(const char *name);
-extern const char command_exit_codes[];
+extern const char *const command_exit_codes[]; /* what each means, up to NULL */
+void command_exit_codes_print(FILE *to);
 /* The next of what weir was built without; *at begins at builtin_left_out. False: no more. */
 bool left_out_next(const char **at, weir_view *name, weir_view *reason);
 

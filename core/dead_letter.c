@@ -325,8 +325,8 @@ void dead_letters_keep(struct batch *batch)
         dead_supersede(batch, record, ops);
         commit_want(flow->engine);
         metric_add(flow->dead, 1);
-        log_write(flow->engine->log, LOG_WARN, flow->config->name, "dead letter %s after %u attempts: %s",
-                  record->id, record->attempts, record->cause);
+        log_write(flow->engine->log, LOG_WARN, flow->config->name, "dead letter %s after %u attempt%s: %s",
+                  record->id, record->attempts, plural_s(record->attempts), record->cause);
     }
 }
 

@@ -242,8 +242,10 @@ int engine_run(struct engine *engine)
         engine->exit_code = result == WEIR_INVALID ? EXIT_CONFIG : EXIT_FAILED;
         engine_stop(engine);
     } else {
-        log_write(engine->log, LOG_INFO, "engine", "ready: %zu sources, %zu routes, %zu sinks, store %s",
-                  engine->source_count, engine->flow_count, engine->sink_count, engine->config->store_path);
+        log_write(engine->log, LOG_INFO, "engine", "ready: %zu source%s, %zu route%s, %zu sink%s, store %s",
+                  engine->source_count, plural_s(engine->source_count), engine->flow_count,
+                  plural_s(engine->flow_count), engine->sink_count, plural_s(engine->sink_count),
+                  engine->config->store_path);
         engine_replay(engine);
     }
     uv_run(&engine->loop, UV_RUN_DEFAULT);
