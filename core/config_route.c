@@ -242,6 +242,18 @@ static void order_check(const struct route_load *r)
     }
 }
 
+/* A cheap function keeps nothing and touches nothing, so without a sink the route is dead. */
+static void effect_check(const struct route_load *r)
+{
+    if (yaml_get(r->node, "to") != NULL || r->route->call_count == 0)
+        return;
+    for (size_t i = 0; i < r->route->call_count; i++)
+        if (r->route->call[i]->ops == NULL || (r->route->call[i]->ops->flags & WEIR_FUNCTION_CHEAP) == 0)
+            return;
+    yaml_fault(r->l->report, r->node, "has no effect: \"%s\" keeps nothing and sends nothing; add `to: SINK`",
+               r->route->call[r->route->call_count - 1]->name);
+}
+
 /* <from>-<function or sink> */
 static void name_take(struct route_load *r)
 {
@@ -287,6 +299,7 @@ static void route_load(struct loading *l, struct config_route *route, const stru
     if (filled) {
         window_check(&r);
         order_check(&r);
+        effect_check(&r);
     }
 }
 

@@ -200,6 +200,8 @@ static const struct fault_case route_faults[] = {
      "t.yaml:6:13: routes[0]/from: there is no source \"ina\"; did you mean in?\n"},
     {SOURCE SINK "routes:\n  - { from: [in, in], to: out }\n",
      "t.yaml:6:18: routes[0]/from[1]: names the source \"in\" twice; name it once\n"},
+    {SOURCE "functions:\n  f: { type: pass }\nroutes:\n  - { from: in, call: [f, f] }\n",
+     "t.yaml:6:5: routes[0]: has no effect: \"f\" keeps nothing and sends nothing; add `to: SINK`\n"},
     {SOURCE SINK "routes:\n  - { from: in, to: uot }\n",
      "t.yaml:6:21: routes[0]/to: there is no sink \"uot\"; did you mean out?\n"},
     {SOURCE SINK "routes:\n  - { from: in, to: nowhere }\n",
