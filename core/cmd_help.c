@@ -97,27 +97,6 @@ static int topic_missing(const struct topic *topic)
                            near ? near : "", near ? "`?" : "");
 }
 
-static int topic_options(const struct invocation *invocation, const char *word)
-{
-    struct registry *registry = registry_new(NULL);
-    struct topic topic = {.invocation = invocation, .word = word};
-    if (!registry)
-        return invocation_fail(invocation, EXIT_FAILED, "out of memory");
-    arena_init(&topic.arena, 0);
-    topic_name(&topic, "exit-codes");
-    for (size_t i = 0; commands[i]; i++)
-        topic_name(&topic, commands[i]->name);
-    for (const struct config_section *section = config_sections; section->name; section++)
-        topic_visit(&topic, "section", section->name, section->summary, section->rows, NULL);
-    registry_each(registry, topic_visit, &topic);
-    if (topic.found && invocation->json)
-        json_list_close(&topic.list, NULL);
-    int code = topic.found ? EXIT_DONE : topic_missing(&topic);
-    arena_fini(&topic.arena);
-    registry_free(registry);
-    return code;
-}
-
 static void command_json(struct json_list *list, const struct command *command)
 {
     cJSON *item = cJSON_CreateObject();
@@ -137,17 +116,55 @@ static void command_json(struct json_list *list, const struct command *command)
     json_list_add(list, item);
 }
 
-static int help_command(const struct invocation *invocation, const struct command *command)
+/* All commands, those of a group, or one. */
+static int commands_json(const struct invocation *invocation, const char *group, const struct command *only)
 {
     struct json_list list;
-    if (!invocation->json) {
-        command_usage(invocation->out, command);
-        return EXIT_DONE;
-    }
     json_list_open(&list, invocation->out, "commands");
-    command_json(&list, command);
+    for (size_t i = 0; commands[i]; i++)
+        if (only ? only == commands[i] : !group || command_in_group(commands[i], group))
+            command_json(&list, commands[i]);
     json_list_close(&list, NULL);
     return EXIT_DONE;
+}
+
+static int help_command(const struct invocation *invocation, const struct command *command)
+{
+    if (invocation->json)
+        return commands_json(invocation, NULL, command);
+    command_usage(invocation->out, command);
+    return EXIT_DONE;
+}
+
+static int help_group(const struct invocation *invocation, const char *group)
+{
+    if (invocation->json)
+        return commands_json(invocation, group, NULL);
+    command_lines(invocation->out, group);
+    return EXIT_DONE;
+}
+
+static int topic_options(const struct invocation *invocation, const char *word)
+{
+    struct registry *registry = registry_new(NULL);
+    struct topic topic = {.invocation = invocation, .word = word};
+    if (!registry)
+        return invocation_fail(invocation, EXIT_FAILED, "out of memory");
+    arena_init(&topic.arena, 0);
+    topic_name(&topic, "exit-codes");
+    for (size_t i = 0; commands[i]; i++)
+        topic_name(&topic, commands[i]->name);
+    for (const struct config_section *section = config_sections; section->name; section++)
+        topic_visit(&topic, "section", section->name, section->summary, section->rows, NULL);
+    registry_each(registry, topic_visit, &topic);
+    if (topic.found && invocation->json)
+        json_list_close(&topic.list, NULL);
+    int code = topic.found                  ? EXIT_DONE
+               : command_group_exists(word) ? help_group(invocation, word)
+                                            : topic_missing(&topic);
+    arena_fini(&topic.arena);
+    registry_free(registry);
+    return code;
 }
 
 static int help_exit_codes(const struct invocation *invocation)
@@ -170,19 +187,13 @@ static int help_exit_codes(const struct invocation *invocation)
 
 static int help_all(const struct invocation *invocation)
 {
-    struct json_list list;
-    if (!invocation->json) {
-        command_overview(invocation->out);
-        fputs("\nSections:", invocation->out);
-        for (const struct config_section *section = config_sections; section->name; section++)
-            fprintf(invocation->out, " %s", section->name);
-        fputs("\n`weir list` names the kinds.\n", invocation->out);
-        return EXIT_DONE;
-    }
-    json_list_open(&list, invocation->out, "commands");
-    for (size_t i = 0; commands[i]; i++)
-        command_json(&list, commands[i]);
-    json_list_close(&list, NULL);
+    if (invocation->json)
+        return commands_json(invocation, NULL, NULL);
+    command_overview(invocation->out);
+    fputs("\nSections:", invocation->out);
+    for (const struct config_section *section = config_sections; section->name; section++)
+        fprintf(invocation->out, " %s", section->name);
+    fputs("\n`weir list` names the kinds.\n", invocation->out);
     return EXIT_DONE;
 }
 

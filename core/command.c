@@ -54,24 +54,24 @@ static size_t first_word(const char *name)
     return strcspn(name, " ");
 }
 
-static bool is_group(const struct command *command, const char *word)
+bool command_in_group(const struct command *command, const char *word)
 {
     size_t length = first_word(command->name);
     return command->name[length] && strlen(word) == length && !strncmp(command->name, word, length);
 }
 
-static bool group_exists(const char *word)
+bool command_group_exists(const char *word)
 {
     for (size_t i = 0; commands[i]; i++)
-        if (is_group(commands[i], word))
+        if (command_in_group(commands[i], word))
             return true;
     return false;
 }
 
-static void command_lines(FILE *to, const char *group)
+void command_lines(FILE *to, const char *group)
 {
     for (size_t i = 0; commands[i]; i++)
-        if (!group || is_group(commands[i], group))
+        if (!group || command_in_group(commands[i], group))
             fprintf(to, "  %-18s %s\n", commands[i]->name, commands[i]->summary);
 }
 
@@ -292,7 +292,7 @@ static int command_unknown(FILE *err, const char *group, const char *word)
     size_t count = 0;
     for (size_t i = 0; commands[i] && count < ARRAY_COUNT(names); i++) {
         size_t length = first_word(commands[i]->name);
-        if (group && !is_group(commands[i], group))
+        if (group && !command_in_group(commands[i], group))
             continue;
         snprintf(firsts[count], sizeof firsts[count], "%.*s", (int)length, commands[i]->name);
         names[count] = group ? commands[i]->name + length + 1 : firsts[count];
@@ -339,7 +339,7 @@ static int words_start(struct invocation *invocation, struct words *words)
         command_overview(invocation->out);
         return EXIT_DONE;
     }
-    if (group_exists(word))
+    if (command_group_exists(word))
         return group_start(invocation, word, words);
     invocation->command = command_find(strcmp(word, "--version") ? word : "version");
     if (!invocation->command)

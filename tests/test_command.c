@@ -193,6 +193,13 @@ START_TEST(test_help)
     ck_contains(out, "--cause TEXT");
     ck_assert_int_eq(WEIR("help", "exit-codes"), EXIT_DONE);
     ck_contains(out, "  4  the store");
+    ck_assert_int_eq(WEIR("help", "dead"), EXIT_DONE);
+    ck_contains(out, "  dead replay ");
+    ck_assert_ptr_null(strstr(out, "checkpoint"));
+    ck_assert_int_eq(WEIR("help", "dead", "-o", "json"), EXIT_DONE);
+    document = printed();
+    ck_assert_int_eq(cJSON_GetArraySize(member(document, "commands")), 4);
+    cJSON_Delete(document);
     ck_assert_int_eq(WEIR("help", "stor"), EXIT_USAGE);
     ck_contains(err, "did you mean `weir help store`?");
     ck_assert_int_eq(WEIR("help", "stauts"), EXIT_USAGE);
