@@ -111,14 +111,13 @@ static int run_new(struct run *run)
     int result = engine_new(&run->engine, run->config, run->log, &error);
     if (result != WEIR_OK)
         run->engine = NULL;
-    if (result ==
-        WEIR_INVALID) /* a kind refused its options: then all that any kind refuses is told, as by check */
+    /* When a kind refused its options, all that any kind refuses is told, as by check. */
+    if (result == WEIR_INVALID)
         engine_try(run->config, run->log, &run->config->report);
     if (run->config->report.count)
         return run_faults(run);
-    if (result != WEIR_OK) {
+    if (result != WEIR_OK)
         return invocation_fail(run->invocation, exit_of_result(result), "%s", error.text);
-    }
     return EXIT_DONE;
 }
 

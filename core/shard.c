@@ -155,6 +155,8 @@ int source_shard_open(const weir_host *host, weir_view name, uint64_t generation
                       weir_shard **handle)
 {
     struct source *source = source_of(host);
+    if (!source->instance.started) /* there may be no store, and no route knows the source yet */
+        return WEIR_CLOSED;
     if (!name.size || name.size > SHARD_MAX_BYTES || memchr(name.data, '\0', name.size) ||
         source_shard_find(source, name) || (source->journal && !list_empty(&source->shards)))
         return WEIR_INVALID;

@@ -91,6 +91,24 @@ START_TEST(test_check_tells_what_a_kind_refuses)
 }
 END_TEST
 
+/* A source that does in init what is for start gets an error, from check as from run, and nothing else happens. */
+START_TEST(test_check_of_a_kind_that_cannot_wait)
+{
+    char config[PATH_MAX];
+    snprintf(
+        config, sizeof config,
+        "store: { path: ./store }\nsources:\n  s: { type: early, module: '%s' }\nsinks: { o: { type: drop } }\n"
+        "routes: [ { from: s, to: o } ]\n",
+        testing_module("early"));
+    file_write("weir.yaml", config);
+    ck_assert_int_eq(WEIR("check", file), EXIT_CONFIG);
+    ck_contains(err, "weir.yaml:3:6: sources/s: source s: could not be made: closed\n");
+    ck_assert_int_eq(access(place, F_OK), -1);
+    ck_assert_int_eq(WEIR("run", file), EXIT_FAILED);
+    ck_contains(err, "source s: could not be made: closed");
+}
+END_TEST
+
 /* Its column is counted in what the user wrote, not in the path that is made of it. */
 START_TEST(test_check_of_a_path_with_a_fault)
 {
@@ -371,6 +389,7 @@ static Suite *suite(void)
     tcase_add_test(c, test_check_as_json);
     tcase_add_test(c, test_check_tells_every_fault_with_its_place);
     tcase_add_test(c, test_check_tells_what_a_kind_refuses);
+    tcase_add_test(c, test_check_of_a_kind_that_cannot_wait);
     tcase_add_test(c, test_check_of_a_path_with_a_fault);
     tcase_add_test(c, test_check_of_a_file_that_is_not_there);
     tcase_add_test(c, test_checkpoint_show);
