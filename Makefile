@@ -9,6 +9,11 @@ CC ?= cc
 CLANG ?= clang
 VERSION := $(shell sed -n 's/.*WEIR_VERSION "\(.*\)"/\1/p' core/weir.h)
 
+# One line for each thing that is made; V=1 shows the commands, -s nothing.
+ifeq ($(V),)
+tell = @$(if $(findstring s,$(firstword -$(MAKEFLAGS))),,printf '  %-4s %s\n' $(1) $@;)
+endif
+
 have = $(shell $(CC) -Werror $(1) -x c -c /dev/null -o /dev/null 2>/dev/null && echo $(1))
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wformat=2 -Wno-format-nonliteral
 HARDEN := -fstack-protector-strong $(call have,-fstack-clash-protection) $(call have,-fcf-protection=full) -U_FORTIFY_SOURCE
@@ -79,11 +84,11 @@ needed:
 
 $(BUILD)/obj/%.o: %.c | needed
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(FILE_CFLAGS) -MMD -MP -c $< -o $@
+	$(call tell,CC)$(CC) $(ALL_CFLAGS) $(FILE_CFLAGS) -MMD -MP -c $< -o $@
 
 $(LIB): $(call object,$(CORE))
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call tell,AR)$(AR) rcs $@ $^
 
 # Both are looked at in every build, and written anew only when they change.
 $(BUILD)/left_out.txt: FORCE
@@ -93,41 +98,41 @@ $(BUILD)/builtin.c: FORCE $(BUILD)/left_out.txt
 	@scripts/builtins $(BUILD)/left_out.txt $(BUILTINS) | scripts/update $@
 
 $(BUILD)/builtin.o: $(BUILD)/builtin.c core/registry.h core/weir_plugin.h core/weir.h
-	$(CC) $(ALL_CFLAGS) -c $< -o $@
+	$(call tell,CC)$(CC) $(ALL_CFLAGS) -c $< -o $@
 
 BUILTIN_OBJECTS := $(call object,$(BUILTIN_FILES)) $(BUILD)/builtin.o
 
 $(WEIR): $(call object,core/main.c) $(BUILTIN_OBJECTS) $(LIB)
-	$(CC) $(ALL_CFLAGS) -pie $(ALL_LDFLAGS) $^ -o $@ $(ALL_LIBS)
+	$(call tell,LINK)$(CC) $(ALL_CFLAGS) -pie $(ALL_LDFLAGS) $^ -o $@ $(ALL_LIBS)
 
 define module_rule
 $(call object,$(call module_files,$(1))): FILE_CFLAGS = $$(shell pkg-config --cflags $(call module_packages,$(1)))
 $(BUILD)/lib/weir/$(1).so: $(call object,$(call module_files,$(1)))
 	@mkdir -p $$(@D)
-	$$(CC) $$(ALL_CFLAGS) -shared $$(ALL_LDFLAGS) $(if $(SANITIZE),,-Wl,-z,defs) $$^ -o $$@ $$(shell pkg-config --libs $(call module_packages,$(1))) -pthread
+	$$(call tell,LINK)$$(CC) $$(ALL_CFLAGS) -shared $$(ALL_LDFLAGS) $(if $(SANITIZE),,-Wl,-z,defs) $$^ -o $$@ $$(shell pkg-config --libs $(call module_packages,$(1))) -pthread
 endef
 $(foreach m,$(PRESENT),$(eval $(call module_rule,$(m))))
 
 # Tests.
 $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(call object,$(TEST_HELPERS)) $(BUILTIN_OBJECTS) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $^ -o $@ $(TEST_LIBS) $(ALL_LIBS)
+	$(call tell,LINK)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $^ -o $@ $(TEST_LIBS) $(ALL_LIBS)
 
 $(BUILD)/tests/modules/template_%.so: %s/template.c core/weir.h core/weir_plugin.h
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -DWEIR_BUILD_MODULE -shared $(ALL_LDFLAGS) $< -o $@
+	$(call tell,LINK)$(CC) $(ALL_CFLAGS) -DWEIR_BUILD_MODULE -shared $(ALL_LDFLAGS) $< -o $@
 $(BUILD)/tests/modules/%.so: tests/modules/%.c core/weir.h core/weir_plugin.h $(wildcard tests/modules/*.h)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -shared $(ALL_LDFLAGS) $< -o $@
+	$(call tell,LINK)$(CC) $(ALL_CFLAGS) -shared $(ALL_LDFLAGS) $< -o $@
 
 # Examples.
 links_of = $(shell sed -n 's|^/\* links: \(.*\) \*/|\1|p' $(1))
 $(EXAMPLE_MODULES): $(BUILD)/%.so: %.c core/weir.h core/weir_plugin.h
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -shared $(ALL_LDFLAGS) $< -o $@
+	$(call tell,LINK)$(CC) $(ALL_CFLAGS) -shared $(ALL_LDFLAGS) $< -o $@
 $(EXAMPLE_PROGRAMS): $(BUILD)/%: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $< -o $@ $(if $(call links_of,$<),$(shell pkg-config --cflags --libs $(call links_of,$<))) -pthread
+	$(call tell,LINK)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $< -o $@ $(if $(call links_of,$<),$(shell pkg-config --cflags --libs $(call links_of,$<))) -pthread
 
 # What a target needs first may be installed by it, so the build proper is a make of its own; parallel when nothing was said.
 SUBMAKE = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
@@ -186,7 +191,7 @@ campaign: ## long campaigns: simulation seeds and kills (LENGTH=short|long)
 
 $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILTIN_OBJECTS) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $(ALL_LDFLAGS) $^ -o $@ $(ALL_LIBS)
+	$(call tell,LINK)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $(ALL_LDFLAGS) $^ -o $@ $(ALL_LIBS)
 
 fuzzers: $(FUZZERS)
 
