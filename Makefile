@@ -70,7 +70,7 @@ EXAMPLE_PROGRAMS := $(filter-out $(EXAMPLE_MODULES:.so=),$(patsubst %.c,$(BUILD)
 BENCH_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bench/*.c))
 FUZZERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: all demo test install uninstall clean asan tsan ubsan valgrind lint coverage bench campaign fuzz fuzzers help programs needed FORCE
+.PHONY: all demo test install uninstall clean asan tsan ubsan valgrind lint coverage bench campaign bare fuzz fuzzers help programs needed FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -188,6 +188,9 @@ campaign: ## long campaigns: simulation seeds and kills (LENGTH=short|long)
 	@scripts/deps build test
 	@$(SUBMAKE) programs
 	@tests/campaign/run $(BUILD) $(or $(LENGTH),long)
+
+bare: ## demo and test on a bare Debian 12 in a folder of its own (root, debootstrap)
+	@tests/campaign/bare
 
 $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILTIN_OBJECTS) $(LIB)
 	@mkdir -p $(@D)
