@@ -5,17 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "borrow.h"
 #include "clock.h"
 #include "field.h"
 #include "flow.h"
-
-struct emitted {
-    struct block block;
-    struct engine *engine;
-    struct arena arena;
-    void *owner;
-    void (*give_back)(void *owner);
-};
 
 static bool time_number(weir_view text, int64_t unit, int64_t *time_us)
 {
@@ -116,16 +109,6 @@ const weir_event *emit_prepare(struct source *source, struct shard *shard, const
     return arena->overflow ? NULL : kept;
 }
 
-static void emitted_release(struct block *block)
-{
-    struct emitted *emitted = CONTAINER_OF(block, struct emitted, block);
-    memory_give(emitted->engine, block->bytes);
-    if (emitted->give_back)
-        emitted->give_back(emitted->owner);
-    arena_fini(&emitted->arena);
-    free(emitted);
-}
-
 static bool emitted_copy(struct emitted *emitted, const weir_event *events, size_t count)
 {
     weir_event *copies = arena_alloc(&emitted->arena, size_max(count, 1) * sizeof *copies);
@@ -155,10 +138,9 @@ static struct emitted *emitted_new(struct shard *shard, weir_emit *emit, size_t 
     emitted->block.count = count;
     emitted->block.bytes = (emit->bytes ? emit->bytes : bytes) + count * sizeof(weir_event);
     emitted->block.refs = 1;
-    emitted->block.release = emitted_release;
     emitted->owner = emit->owner;
-    emitted->give_back = emit->release;
-    memory_take(emitted->engine, emitted->block.bytes);
+    emitted->release = emit->release;
+    borrow_begin(emitted, bytes / emit->count);
     return emitted;
 }
 

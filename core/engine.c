@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "borrow.h"
 #include "clock.h"
 #include "commit.h"
 #include "dead_letter.h"
@@ -276,5 +277,6 @@ void engine_handles(struct engine *engine)
     uv_idle_init(&engine->loop, &engine->again);
     uv_timer_init(&engine->loop, &engine->deadline);
     engine->deadline.data = engine;
+    borrow_init(engine);
     engine->stop_letter.open = stop_opened;
 }

@@ -318,6 +318,7 @@ static void free_loop(struct engine *engine)
     handle_close((uv_handle_t *)&engine->after_poll);
     handle_close((uv_handle_t *)&engine->again);
     handle_close((uv_handle_t *)&engine->deadline);
+    handle_close((uv_handle_t *)&engine->borrow_timer);
     for (size_t i = 0; i < engine->flow_count; i++)
         handle_close((uv_handle_t *)&engine->flows[i].timer);
     if (engine->committer)

@@ -104,8 +104,8 @@ static void flow_called(struct batch *batch)
 {
     struct flow *flow = batch->flow;
     flow_state_apply(batch);
-    batch->charged = batch->arena.reserved;
-    memory_take(flow->engine, batch->charged);
+    batch->charged += batch->arena.reserved;
+    memory_take(flow->engine, batch->arena.reserved);
     metric_add(flow->called, 1);
     if (batch->result != WEIR_OK || batch->failed_count)
         metric_add(flow->failed_calls, 1);
@@ -209,8 +209,9 @@ void flow_written(struct write *write, int result)
 
 /* The end of a batch. */
 
-static void flow_done(struct flow *flow, struct route_batch *route)
+static void flow_done(struct flow *flow, const struct route_action *action)
 {
+    struct route_batch *route = action->batch;
     struct batch *batch = flow_take(flow, route);
     if (batch->set) {
         list_append(&batch->link->done, &batch->set->node);
@@ -219,7 +220,7 @@ static void flow_done(struct flow *flow, struct route_batch *route)
     dead_letters_keep(batch);
     if (route->replay)
         dead_replay_done(batch);
-    metric_add(flow->completed, (int64_t)route->count);
+    metric_add(flow->completed, (int64_t)action->events);
     flow_give(flow, route);
 }
 
@@ -327,7 +328,7 @@ static void flow_act(struct flow *flow, const struct route_action *action)
         dead_letter_write(flow, action);
         break;
     case ROUTE_DONE:
-        flow_done(flow, action->batch);
+        flow_done(flow, action);
         break;
     case ROUTE_DROPPED:
         flow_dropped(flow, action->batch);

@@ -84,6 +84,8 @@ struct engine {
     uv_idle_t again;
     struct replays *replays;   /* dead letters on their way again */
     struct yaml_report *trial; /* not NULL: nothing will run, and what is refused goes here */
+    struct list borrowed;      /* blocks of replaying sources, see borrow.h */
+    uv_timer_t borrow_timer;
 };
 
 void engine_handles(struct engine *engine); /* the loop's own handles */
