@@ -1,5 +1,5 @@
-/* borrow.c: see borrow.h. A block is charged whole until its last event is released, and a borrowed one pins what
- * the source lent: for a log's client, a whole fetch. So one event that is stuck must not hold all of it.
+/* borrow.c: see borrow.h. A block is charged whole until its last event is released, and one of a replaying source
+ * pins what the source lent: for a log's client, a whole fetch. So one event that is stuck must not hold all of it.
  *
  * The normal path, every 100 ms while blocks that old exist:
  *   1. A block is worth a look when its open events, counted by references, can take a quarter of its charge at
@@ -26,58 +26,59 @@
 
 enum { LITTLE = 4 }; /* what is open is little when so many times of it fit into the charge */
 
-static struct emitted *emitted_of(struct block *block)
+static struct lent *lent_of(struct block *block)
 {
-    return CONTAINER_OF(block, struct emitted, block);
+    return CONTAINER_OF(block, struct lent, block);
 }
 
-static void emitted_give_back(struct emitted *emitted)
+static void lent_return(struct lent *lent)
 {
-    memory_give(emitted->engine, emitted->block.bytes);
-    if (emitted->release)
-        emitted->release(emitted->owner);
-    arena_fini(&emitted->arena);
+    memory_give(lent->engine, lent->block.bytes);
+    if (lent->give_back)
+        lent->give_back(lent);
+    lent->give_back = NULL;
+    arena_fini(&lent->arena);
 }
 
-static void emitted_end(struct block *block)
+void lent_init(struct lent *lent, struct engine *engine)
 {
-    struct emitted *emitted = emitted_of(block);
-    list_remove(&emitted->node);
-    emitted_give_back(emitted);
-    free(emitted);
+    *lent = (struct lent){.engine = engine};
+    list_init(&lent->node);
+}
+
+void lent_end(struct lent *lent)
+{
+    list_remove(&lent->node);
+    lent_return(lent);
 }
 
 static void borrow_look(uv_timer_t *timer);
 
 static void borrow_arm(struct engine *engine)
 {
-    if (!list_empty(&engine->borrowed) && !uv_is_active((uv_handle_t *)&engine->borrow_timer))
+    if (!list_empty(&engine->lent) && !uv_is_active((uv_handle_t *)&engine->borrow_timer))
         uv_timer_start(&engine->borrow_timer, borrow_look, BORROW_US / MILLISECOND_US, 0);
 }
 
-void borrow_begin(struct emitted *emitted, size_t event_bytes)
+void lent_watch(struct lent *lent)
 {
-    emitted->block.release = emitted_end;
-    emitted->event_bytes = event_bytes;
-    emitted->since_us = clock_mono_us();
-    list_init(&emitted->node);
-    list_append(&emitted->engine->borrowed, &emitted->node);
-    memory_take(emitted->engine, emitted->block.bytes);
-    borrow_arm(emitted->engine);
+    lent->since_us = clock_mono_us();
+    list_append(&lent->engine->lent, &lent->node);
+    borrow_arm(lent->engine);
 }
 
 void borrow_init(struct engine *engine)
 {
-    list_init(&engine->borrowed);
+    list_init(&engine->lent);
     uv_timer_init(&engine->loop, &engine->borrow_timer);
     engine->borrow_timer.data = engine;
 }
 
 /* Each reference stands for one event at least. */
-static bool emitted_worth(const struct emitted *emitted)
+static bool lent_worth(const struct lent *lent)
 {
-    const struct block *block = &emitted->block;
-    return (block->refs - block->views) * (emitted->event_bytes + sizeof(weir_event)) <= block->bytes / LITTLE;
+    const struct block *block = &lent->block;
+    return (block->refs - block->views) * (lent->event_bytes + sizeof(weir_event)) <= block->bytes / LITTLE;
 }
 
 /* 1. */
@@ -85,14 +86,14 @@ static bool borrow_mark(struct engine *engine)
 {
     int64_t before = clock_mono_us() - BORROW_US;
     bool any = false;
-    LIST_EACH(emitted, &engine->borrowed, struct emitted, node)
+    LIST_EACH(lent, &engine->lent, struct lent, node)
     {
-        if (emitted->since_us > before)
+        if (lent->since_us > before)
             break;
-        emitted->block.leaving = emitted_worth(emitted);
-        emitted->open_bytes = emitted->high = 0;
-        emitted->low = SIZE_MAX;
-        any |= emitted->block.leaving;
+        lent->block.leaving = lent_worth(lent);
+        lent->open_bytes = lent->high = 0;
+        lent->low = SIZE_MAX;
+        any |= lent->block.leaving;
     }
     return any;
 }
@@ -108,21 +109,21 @@ static size_t event_bytes_whole(const weir_event *event)
 /* 2. What two routes have open is counted twice: then it stays a little longer. */
 static void count_open(void *arg, struct block *block, size_t first, size_t count)
 {
-    struct emitted *emitted = emitted_of(block);
+    struct lent *lent = lent_of(block);
     UNUSED(arg);
-    emitted->low = size_min(emitted->low, first);
-    emitted->high = size_max(emitted->high, first + count);
+    lent->low = size_min(lent->low, first);
+    lent->high = size_max(lent->high, first + count);
     for (size_t i = 0; i < count; i++)
-        emitted->open_bytes += event_bytes_whole(block_event(block, first + i));
+        lent->open_bytes += event_bytes_whole(block_event(block, first + i));
 }
 
 static void borrow_judge(struct engine *engine)
 {
-    LIST_EACH(emitted, &engine->borrowed, struct emitted, node)
+    LIST_EACH(lent, &engine->lent, struct lent, node)
     {
-        size_t places = emitted->high - size_min(emitted->low, emitted->high);
-        size_t left = emitted->open_bytes + places * sizeof(weir_event);
-        emitted->block.leaving &= left <= emitted->block.bytes / LITTLE;
+        size_t places = lent->high - size_min(lent->low, lent->high);
+        size_t left = lent->open_bytes + places * sizeof(weir_event);
+        lent->block.leaving &= left <= lent->block.bytes / LITTLE;
     }
 }
 
@@ -133,64 +134,63 @@ static bool keep_batch(void *arg, struct route_batch *route)
 }
 
 /* 4. */
-static bool room_make(struct emitted *emitted)
+static bool room_make(struct lent *lent)
 {
-    size_t places = emitted->high - size_min(emitted->low, emitted->high);
-    arena_init(&emitted->room, 0);
-    emitted->moved = arena_zalloc(&emitted->room, size_max(places, 1) * sizeof *emitted->moved);
-    emitted->copied = calloc(size_max(places, 1), 1);
-    return emitted->moved && emitted->copied;
+    size_t places = lent->high - size_min(lent->low, lent->high);
+    arena_init(&lent->room, 0);
+    lent->moved = arena_zalloc(&lent->room, size_max(places, 1) * sizeof *lent->moved);
+    lent->copied = calloc(size_max(places, 1), 1);
+    return lent->moved && lent->copied;
 }
 
-static void room_drop(struct emitted *emitted)
+static void room_drop(struct lent *lent)
 {
-    arena_fini(&emitted->room);
-    free(emitted->copied);
-    emitted->moved = NULL;
-    emitted->copied = NULL;
+    arena_fini(&lent->room);
+    free(lent->copied);
+    lent->moved = NULL;
+    lent->copied = NULL;
 }
 
 static void copy_open(void *arg, struct block *block, size_t first, size_t count)
 {
-    struct emitted *emitted = emitted_of(block);
+    struct lent *lent = lent_of(block);
     UNUSED(arg);
     for (size_t i = first; i < first + count; i++) {
-        size_t place = i - emitted->low;
-        if (!emitted->copied[place])
-            arena_event(&emitted->room, &emitted->moved[place], block_event(block, i));
-        emitted->copied[place] = 1;
+        size_t place = i - lent->low;
+        if (!lent->copied[place])
+            arena_event(&lent->room, &lent->moved[place], block_event(block, i));
+        lent->copied[place] = 1;
     }
 }
 
-static void emitted_move(struct emitted *emitted)
+static void lent_move(struct lent *lent)
 {
-    emitted_give_back(emitted);
-    emitted->release = NULL;
-    emitted->arena = emitted->room;
-    arena_init(&emitted->room, 0);
-    emitted->block.events = emitted->moved;
-    emitted->block.gone = emitted->low;
-    emitted->block.bytes = emitted->arena.reserved;
-    memory_take(emitted->engine, emitted->block.bytes);
-    list_remove(&emitted->node);
+    lent_return(lent);
+    lent->arena = lent->room;
+    arena_init(&lent->room, 0);
+    lent->block.events = lent->moved;
+    lent->block.gone = lent->low;
+    lent->block.bytes = lent->arena.reserved;
+    memory_take(lent->engine, lent->block.bytes);
+    list_remove(&lent->node);
 }
 
 static void borrow_move(struct engine *engine)
 {
-    LIST_EACH(emitted, &engine->borrowed, struct emitted, node)
+    LIST_EACH(lent, &engine->lent, struct lent, node)
     {
-        struct block *block = &emitted->block;
-        block->leaving = block->leaving && !block->views && room_make(emitted);
+        struct block *block = &lent->block;
+        block->leaving = block->leaving && !block->views && room_make(lent);
     }
     for (size_t i = 0; i < engine->flow_count; i++)
         route_open_events(engine->flows[i].route, copy_open, NULL);
-    for (struct list *at = engine->borrowed.next, *next; at != &engine->borrowed; at = next) {
-        struct emitted *emitted = CONTAINER_OF(at, struct emitted, node);
+    for (struct list *at = engine->lent.next, *next; at != &engine->lent; at = next) {
+        struct lent *lent = CONTAINER_OF(at, struct lent, node);
         next = at->next;
-        if (emitted->block.leaving && !emitted->room.overflow)
-            emitted_move(emitted);
-        emitted->block.leaving = false;
-        room_drop(emitted);
+        if (lent->block.leaving && !lent->room.overflow)
+            lent_move(lent);
+        lent->block.leaving = false;
+        room_drop(lent);
     }
 }
 

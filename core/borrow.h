@@ -1,4 +1,4 @@
-/* borrow.h: the memory of a replaying source's blocks, and how it goes back before the last event is completed. */
+/* borrow.h: the memory of blocks, and how it goes back before their last event is completed. */
 #ifndef WEIR_BORROW_H
 #define WEIR_BORROW_H
 
@@ -9,14 +9,13 @@
 
 #define BORROW_US 100000
 
-/* One block: the source's memory until release(owner), or a copy in `arena`. */
-struct emitted {
+/* A block and where it lies: what `give_back` returns, or a copy in `arena`, or both. */
+struct lent {
     struct block block;
     struct engine *engine;
     struct arena arena;
-    void *owner;
-    void (*release)(void *owner); /* NULL: nothing is borrowed */
-    struct list node;             /* in engine->borrowed, oldest first, while its memory may be worth having back */
+    void (*give_back)(struct lent *lent); /* called once; NULL: nothing is to be returned */
+    struct list node; /* in engine->lent, oldest first, while its memory may be worth having back */
     int64_t since_us;
     size_t event_bytes; /* of one event, on the average */
     /* While it is leaving: */
@@ -26,8 +25,9 @@ struct emitted {
     struct arena room;            /* what they lie in */
 };
 
-/* It has its memory, its counts and a reference: charges it, and looks after it from now on. */
-void borrow_begin(struct emitted *emitted, size_t event_bytes);
+void lent_init(struct lent *lent, struct engine *engine);
+void lent_watch(struct lent *lent); /* only routes have it now: its memory may move from now on */
+void lent_end(struct lent *lent);   /* the last reference is gone: gives everything back, and the charge */
 void borrow_init(struct engine *engine);
 
 #endif

@@ -101,7 +101,7 @@ static void chunks_drop(struct list *chunks)
     while (!list_empty(chunks)) {
         struct journal_chunk *chunk = LIST_FIRST(chunks, struct journal_chunk, node);
         list_remove(&chunk->node);
-        block_drop(&chunk->block);
+        block_drop(&chunk->lent.block);
     }
 }
 

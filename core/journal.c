@@ -31,9 +31,9 @@ static void recent_drop(struct journal *journal)
 {
     struct journal_chunk *chunk = LIST_FIRST(&journal->recent, struct journal_chunk, node);
     list_remove(&chunk->node);
-    journal->recent_bytes -= chunk->block.bytes;
+    journal->recent_bytes -= chunk->lent.block.bytes;
     journal->recent_count--;
-    block_drop(&chunk->block);
+    chunk_leave(chunk);
 }
 
 void journal_free(struct journal *journal)
@@ -79,11 +79,26 @@ int journal_open(struct journal *journal, struct shard *shard)
 
 static void chunk_release(struct block *block)
 {
-    struct journal_chunk *chunk = CONTAINER_OF(block, struct journal_chunk, block);
-    memory_give(chunk->journal->source->instance.engine, block->bytes);
+    struct journal_chunk *chunk = CONTAINER_OF(block, struct journal_chunk, lent.block);
+    lent_end(&chunk->lent);
+    free(chunk);
+}
+
+static void chunk_back(struct lent *lent)
+{
+    struct journal_chunk *chunk = CONTAINER_OF(lent, struct journal_chunk, lent);
     free(chunk->bytes);
     free(chunk->events);
-    free(chunk);
+    chunk->bytes = NULL;
+    chunk->events = NULL;
+}
+
+/* From here on it is the routes' alone. */
+void chunk_leave(struct journal_chunk *chunk)
+{
+    if (chunk->lent.block.refs > 1)
+        lent_watch(&chunk->lent);
+    block_drop(&chunk->lent.block);
 }
 
 struct journal_chunk *chunk_new(struct journal *journal, size_t size, size_t count, size_t headers)
@@ -103,9 +118,13 @@ struct journal_chunk *chunk_new(struct journal *journal, size_t size, size_t cou
     list_init(&chunk->node);
     chunk->journal = journal;
     chunk->size = size;
-    chunk->block = (struct block){.events = chunk->events, .count = count, .refs = 1, .release = chunk_release};
-    chunk->block.bytes = size + events + headers * sizeof(weir_header);
-    memory_take(journal->source->instance.engine, chunk->block.bytes);
+    lent_init(&chunk->lent, journal->source->instance.engine);
+    chunk->lent.give_back = chunk_back;
+    chunk->lent.event_bytes = size / size_max(count, 1);
+    chunk->lent.block =
+        (struct block){.events = chunk->events, .count = count, .refs = 1, .release = chunk_release};
+    chunk->lent.block.bytes = size + events + headers * sizeof(weir_header);
+    memory_take(journal->source->instance.engine, chunk->lent.block.bytes);
     return chunk;
 }
 
@@ -154,7 +173,7 @@ static int journal_chunks(struct journal *journal, const weir_event *events, siz
             while (!list_empty(chunks)) {
                 struct journal_chunk *made = LIST_FIRST(chunks, struct journal_chunk, node);
                 list_remove(&made->node);
-                block_drop(&made->block);
+                block_drop(&made->lent.block);
             }
             journal->next = before;
             return WEIR_NOMEM;
@@ -255,7 +274,7 @@ static size_t fitting(const struct flow *flow, const struct block *block, size_t
 bool chunk_give(struct journal *journal, size_t place, struct journal_chunk *chunk)
 {
     struct link *link = journal->shard->links[place];
-    const struct block *block = &chunk->block;
+    const struct block *block = &chunk->lent.block;
     uint64_t cursor = journal->feed.routes[place].cursor;
     if (feed_at(&journal->feed, place, chunk->first, chunk->last) == SIZE_MAX)
         return true;
@@ -271,7 +290,7 @@ bool chunk_give(struct journal *journal, size_t place, struct journal_chunk *chu
                : count ? block->events[first + count - 1].position
                        : cursor);
     if (count)
-        flow_emit(link, &chunk->block, first, count);
+        flow_emit(link, &chunk->lent.block, first, count);
     return all;
 }
 
@@ -286,9 +305,9 @@ static void deliver_recent(struct journal *journal, size_t place)
     }
     LIST_EACH(chunk, &journal->recent, struct journal_chunk, node)
     {
-        block_hold(&chunk->block);
+        block_hold(&chunk->lent.block);
         bool all = chunk_give(journal, place, chunk);
-        block_drop(&chunk->block);
+        block_drop(&chunk->lent.block);
         if (!all)
             return;
     }
@@ -327,7 +346,7 @@ void journal_deliver(struct journal *journal)
 void journal_keep_recent(struct journal *journal, struct journal_chunk *chunk)
 {
     list_append(&journal->recent, &chunk->node);
-    journal->recent_bytes += chunk->block.bytes;
+    journal->recent_bytes += chunk->lent.block.bytes;
     journal->recent_count++;
 }
 
@@ -338,7 +357,7 @@ void journal_durable(struct journal_chunk *chunk)
     chunk->durable = true;
     journal->waiting_bytes -= chunk->size;
     journal->held_bytes += chunk->size;
-    metric_add(source->accepted, (int64_t)chunk->block.count);
+    metric_add(source->accepted, (int64_t)chunk->lent.block.count);
     feed_extend(&journal->feed, chunk->last);
     bool settles = chunk->settles;
     uint64_t first = chunk->settle_first, last = chunk->settle_last;

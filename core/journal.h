@@ -14,12 +14,13 @@
 #ifndef WEIR_JOURNAL_H
 #define WEIR_JOURNAL_H
 
+#include "borrow.h"
 #include "feed.h"
 #include "source.h"
 
 struct journal_chunk {
     struct list node;
-    struct block block;
+    struct lent lent;
     struct journal *journal;
     uint64_t first, last;
     void *bytes;

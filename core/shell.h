@@ -84,7 +84,7 @@ struct engine {
     uv_idle_t again;
     struct replays *replays;   /* dead letters on their way again */
     struct yaml_report *trial; /* not NULL: nothing will run, and what is refused goes here */
-    struct list borrowed;      /* blocks of replaying sources, see borrow.h */
+    struct list lent;          /* blocks that only routes have, see borrow.h */
     uv_timer_t borrow_timer;
 };
 

@@ -3,7 +3,7 @@
 function that fails; the charge falls, and what comes out in the end is what was lent.
 
 Usage: e2e_borrow.py [case ...]"""
-import os, sys
+import json, os, subprocess, sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import kit
 
@@ -98,6 +98,72 @@ def case_the_last_block_of_a_route_that_idles(place):
     kit.wait_for("all of the memory given back", lambda: len(given_back(place)) == 2)
     kit.wait_for("nothing charged", lambda: memory(weir) == 0)
     assert weir.stop() == 0 and len(lines(place)) == 400
+
+
+def case_events_that_come_out_of_settle(place):
+    path = config(place, "lanes: 4", "count: 4000, block: 200, stuck: 1000, late: true")
+    place.write("gate", "")
+    done = subprocess.run([place.weir_path, "run", path], capture_output=True, text=True, timeout=60 * kit.slow())
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert [int(line.split()[0]) for line in sorted(lines(place), key=lambda l: int(l.split()[0]))] == list(range(1, 4001))
+
+
+MOODY = os.path.abspath(os.path.join(BUILD, "tests/modules/moody.so"))
+
+
+def journaled(place, memory, routes, more=""):
+    return place.write("weir.yaml", f"""
+store: {{ path: ./store }}
+limits: {{ workers: 1, memory: {memory}, event_bytes: 1MiB, stop: 5s }}
+sources: {{ in: {{ type: stdin, key: payload.k }} }}
+functions: {{ moody: {{ module: {MOODY} }} }}
+sinks: {{ out: {{ type: file, path: ./out.txt }} {more} }}
+routes: {routes}
+""")
+
+
+def feed(place, path, count, size, stuck=0):
+    """Feeds events, those with a number that `stuck` divides fail for ever."""
+    with open(place.path("in.txt"), "w") as f:
+        for i in range(1, count + 1):
+            bad = stuck and i % stuck == 0
+            f.write(json.dumps({"k": "bad" if bad else f"k{i % 50}", "n": i, "do": "fail" if bad else "pass", "f": "x" * size},
+                               separators=(",", ":")) + "\n")
+    log = open(place.path("weir.log"), "ab")
+    process = subprocess.Popen([place.weir_path, "run", path], stdin=open(place.path("in.txt")), stderr=log)
+    place.processes.append(process)
+    return process
+
+
+def case_one_lane_that_is_stuck_does_not_hold_the_journals_blocks(place):
+    """Every 64 KiB block has an event of the stuck lane; all that is charged for is those."""
+    path = journaled(place, "64MiB", "[ { name: r, from: [ in ], call: moody, to: out, lanes: 64, "
+                     "retry: { attempts: 1000000, backoff: 10ms..50ms } } ]")
+    process = feed(place, path, 20000, 1000, 50)
+    weir = kit.Weir(place, path)
+
+    def done():
+        now = weir.status()
+        return now and now["sources"][0]["accepted_total"] == 20000 and now["routes"][0]["open_events"] < 4000 and now
+    kit.wait_for("all but the stuck lane", done, 60)
+    kit.wait_for("a charge for what is open alone", lambda: memory(weir) is not None and memory(weir) < 8 << 20)
+    assert process.poll() is None
+
+
+def case_a_blocked_route_leaves_memory_to_the_others(place):
+    path = journaled(place, "16MiB", "[ { name: blocked, from: [ in ], to: shut, journal_max: 1GiB }, { name: r, from: [ in ], call: moody, to: out } ]",
+                     ", shut: { type: file, path: ./in.txt/no/way.txt }")
+    process = feed(place, path, 100, 500000)
+    weir = kit.Weir(place, path)
+
+    def done():
+        now = weir.status()
+        return now and {r["name"]: r["completed_total"] for r in now["routes"]}["r"] == 100 and now
+    now = kit.wait_for("all events on the other route", done)
+    assert now["memory_bytes"] < 16 << 20
+    assert {r["name"]: r["state"] for r in now["routes"]}["blocked"] == "retrying"
+    process.kill()
+    process.wait()
 
 
 kit.run_cases(globals(), BUILD, "borrow")

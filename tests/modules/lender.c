@@ -1,8 +1,9 @@
 /* lender.c: a source that lends its memory, a function that fails for a while, and a sink that blocks.
  *
  * The source replays `count` numbered events in blocks of `block`, writes into the file `back` which block's memory
- * is given back, and spoils it then, so that whoever still looks into it is found out. While the file `gate` is not
- * there, the function fails and the sink holds (or fails) what is for `stuck` keys: every `stuck`th event. */
+ * is given back, and spoils it then (`late`: all but the first come out of its own `settle`), so that whoever still
+ * looks into it is found out. While the file `gate` is not there, the function fails and the sink holds (or fails)
+ * what is for `stuck` keys: every `stuck`th event. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,7 @@ enum { TEXT = 1000 };
 struct lender {
     const weir_host *host;
     weir_shard *shard;
-    int64_t count, block, stuck, pin, ends;
+    int64_t count, block, stuck, pin, ends, late;
     const char *back;
     uint64_t next;
     size_t events;
@@ -89,7 +90,8 @@ static void lend(struct lender *lender, size_t count)
 
 static void lender_go(struct lender *lender)
 {
-    while (lender->events && lender->next <= (uint64_t)lender->count) {
+    uint64_t from = lender->next; /* late: one block */
+    while (lender->events && lender->next <= (uint64_t)lender->count && (!lender->late || lender->next == from)) {
         size_t count = (size_t)lender->block, left = (size_t)lender->count - (size_t)lender->next + 1;
         count = count < left ? count : left;
         count = count < lender->events ? count : lender->events;
@@ -117,7 +119,8 @@ static void lender_want(void *state, size_t events, size_t bytes)
 {
     struct lender *lender = state;
     lender->events = bytes ? events : 0;
-    lender_go(lender);
+    if (!lender->late || lender->next == 1)
+        lender_go(lender);
 }
 
 static void lender_settle(void *state, weir_shard *shard, uint64_t first, uint64_t last, weir_settled how)
@@ -126,6 +129,8 @@ static void lender_settle(void *state, weir_shard *shard, uint64_t first, uint64
     (void)shard;
     (void)first;
     (void)how;
+    if (lender->late)
+        lender_go(lender);
     if (last == (uint64_t)lender->count && lender->ends)
         lender->host->ended(lender->host);
 }
@@ -151,6 +156,7 @@ static const weir_option lender_options[] = {
     ROW(lender, stuck, WEIR_OPTION_INT, .fallback = "100", .min = 1, .max = 10000000),
     ROW(lender, pin, WEIR_OPTION_SIZE, .fallback = "0"),
     ROW(lender, back, WEIR_OPTION_PATH, .fallback = "back.txt"),
+    ROW(lender, late, WEIR_OPTION_BOOL, .fallback = "false"),
     ROW(lender, ends, WEIR_OPTION_BOOL, .fallback = "true"),
     {0}};
 static const weir_source_ops lender_ops = {.size = sizeof lender_ops,
