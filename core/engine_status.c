@@ -105,7 +105,7 @@ static void status_route(cJSON *to, const struct flow *flow)
                                                       : "running");
     add_number(item, "open_events", (double)status.open_events);
     add_number(item, "open_bytes", (double)status.open_bytes);
-    add_number(item, "in_flight_max", (double)flow->config->window_events);
+    add_number(item, "in_flight_max", (double)flow->window_events);
     add_number(item, "calls", (double)status.calls);
     add_number(item, "writes", (double)status.writes);
     add_number(item, "waiting", (double)status.waiting);

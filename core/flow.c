@@ -374,6 +374,8 @@ static void inputs_push(struct flow *flow, const struct route_input *input)
         flow->input_room = room;
     }
     flow->inputs[(flow->input_head + flow->input_count++) % flow->input_room] = *input;
+    if (input->type == ROUTE_EMIT)
+        block_hold(input->block); /* a source may emit out of its own `settle`, and lets go of the block then */
 }
 
 static void flow_step(struct flow *flow, const struct route_input *input)
@@ -403,6 +405,8 @@ void flow_input(struct flow *flow, const struct route_input *input)
         flow->input_head = (flow->input_head + 1) % flow->input_room;
         flow->input_count--;
         flow_step(flow, &next);
+        if (next.type == ROUTE_EMIT)
+            block_drop(next.block);
     }
     flow->stepping = false;
 }
@@ -420,8 +424,7 @@ void flow_room(const struct flow *flow, size_t *events, size_t *bytes)
 {
     struct route_status status;
     route_status(flow->route, &status);
-    size_t window = (size_t)flow->config->window_events, window_bytes = (size_t)flow->config->window_bytes;
-    size_t queued = 0;
+    size_t window = flow->window_events, window_bytes = flow->window_bytes, queued = 0;
     for (size_t i = 0; i < flow->input_count; i++) {
         const struct route_input *input = &flow->inputs[(flow->input_head + i) % flow->input_room];
         queued += input->type == ROUTE_EMIT ? input->count : 0;

@@ -42,7 +42,7 @@ struct flow {
     struct route_input *inputs; /* ring */
     size_t input_head, input_count, input_room;
     bool stepping, stateful, inline_calls, failed, finished, stopping;
-    size_t credit_events, credit_bytes;
+    size_t window_events, window_bytes; /* as configured, and no more than its share of the memory */
     struct list pool;
     size_t pooled;
     uv_timer_t timer;

@@ -7,6 +7,9 @@
 #include "flow.h"
 #include "keys.h"
 
+/* Of an open event beside its bytes: its struct, its run, its part of the journal's block. */
+#define EVENT_COST (2 * sizeof(weir_event))
+
 static struct metric *flow_metric(const struct flow *flow, const char *name)
 {
     char labels[96];
@@ -43,6 +46,15 @@ static void flow_functions(struct flow *flow)
     }
 }
 
+/* What it may have open: as configured, but routes that are blocked must leave room for the others. A quarter of
+ * the memory is for the bytes of all windows, another one for what else an event takes. */
+static void flow_window(struct flow *flow)
+{
+    size_t share = (size_t)flow->engine->config->memory / 4 / flow->engine->config->route_count;
+    flow->window_events = size_min((size_t)flow->config->window_events, size_max(share / EVENT_COST, 1));
+    flow->window_bytes = size_min((size_t)flow->config->window_bytes, share);
+}
+
 static void flow_route_config(const struct flow *flow, struct route_config *to)
 {
     const struct config_route *from = flow->config;
@@ -55,8 +67,8 @@ static void flow_route_config(const struct flow *flow, struct route_config *to)
         .batch_events = (size_t)from->batch_events,
         .batch_bytes = (size_t)from->batch_bytes,
         .batch_wait_us = from->batch_wait_us,
-        .window_events = (size_t)from->window_events,
-        .window_bytes = (size_t)from->window_bytes,
+        .window_events = flow->window_events,
+        .window_bytes = flow->window_bytes,
         .retry = from->retry,
         .bisect = from->bisect != 0,
         .on_failure = (enum route_failure)from->on_failure,
@@ -100,6 +112,7 @@ int flow_init(struct flow *flow, struct engine *engine, const struct config_rout
     if (!flow_resolve(flow))
         return error_set(error, WEIR_NOMEM, "route %s: out of memory", config->name);
     flow_functions(flow);
+    flow_window(flow);
     struct route_config *pure = malloc(sizeof *pure);
     if (pure) {
         flow_route_config(flow, pure);
