@@ -202,7 +202,6 @@ static void ticket_durable(struct ticket *ticket)
         state_map_settle(&link->lanes[set->lane], set);
         state_set_free(set);
     }
-    link->committed = ticket->low;
     struct route_input input = {.type = ROUTE_COMMITTED, .shard = link->handle, .ticket = ticket->ticket};
     struct flow *flow = link->flow;
     ticket_free(ticket);

@@ -258,6 +258,8 @@ static void flow_commit(struct flow *flow, const struct route_action *action)
         store_ops_trim(ops, TABLE_ATTEMPT, key_view(&from), key_view(&to));
     }
     CHECK(state_commit(&link->done, ops) == WEIR_OK);
+    link->asked = action->low;
+    shard_note(link->shard);
     commit_ticket(link, action->ticket, action->low);
     commit_want(flow->engine);
 }
@@ -266,6 +268,7 @@ static void flow_settle(const struct route_action *action)
 {
     struct link *link = route_shard_user(action->shard);
     link->low = action->low;
+    link->asked = link->low > link->asked ? link->low : link->asked; /* not kept in the store: it settles at once */
     if (link->shard->source->journal)
         journal_settled(link->shard->source->journal, link->place, action->low);
     else

@@ -24,7 +24,7 @@ struct link {
     struct list done;         /* state sets of finished batches, for the next commit */
     struct list durable_sets; /* durable, but their lane is in a call */
     uint64_t low;             /* settled */
-    uint64_t committed;       /* lowest position in the store */
+    uint64_t asked;           /* lowest position that is in the store, or on its way there */
     bool durable, suspects, released;
     size_t order_base;
 };

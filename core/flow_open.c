@@ -273,7 +273,7 @@ static int link_open(struct link *link)
         result = link->handle ? WEIR_OK : WEIR_NOMEM;
     }
     if (link->handle)
-        link->low = link->committed = route_resume(link->handle);
+        link->low = link->asked = route_resume(link->handle);
     free(suspects.items);
     arena_fini(&scratch);
     return result;

@@ -108,6 +108,25 @@ def case_events_that_come_out_of_settle(place):
     assert [int(line.split()[0]) for line in sorted(lines(place), key=lambda l: int(l.split()[0]))] == list(range(1, 4001))
 
 
+def case_a_note_is_stored_with_its_positions(place):
+    """Killed at any moment, a start finds the note of the very position that it begins after."""
+    source = "count: 10000000, block: 1, stuck: 10000000, notes: true, ends: false"
+    path = config(place, "lanes: 4, batch: { events: 10 }, in_flight: { events: 50 }", source)
+    text = open(path).read().replace(" } ]\n", " }, { name: r2, from: [ in ], to: out, batch: { events: 10 }, in_flight: { events: 20 } } ]\n")
+    place.write("weir.yaml", text)
+    place.write("gate", "")
+    weir, before = kit.Weir(place, path), 0
+    for round in range(12):
+        weir.start()
+
+        def further():
+            now = weir.status()
+            return now and min(s["completed"] for s in now["sources"][0]["shards"]) > before and now
+        before = kit.wait_for("progress", further)["sources"][0]["shards"][0]["completed"] + round * 7
+        weir.kill()
+    assert "is not that of" not in place.log("weir"), place.log("weir")[-1000:]
+
+
 MOODY = os.path.abspath(os.path.join(BUILD, "tests/modules/moody.so"))
 
 

@@ -1,5 +1,7 @@
 /* lender.c: a source that lends its memory, a function that fails for a while, and a sink that blocks.
  *
+ * With `notes`, and blocks of one event, the note of each is its position, and a start finds the two together.
+ *
  * The source replays `count` numbered events in blocks of `block`, writes into the file `back` which block's memory
  * is given back, and spoils it then (`late`: all but the first come out of its own `settle`), so that whoever still
  * looks into it is found out. While the file `gate` is not there, the function fails and the sink holds (or fails)
@@ -16,7 +18,7 @@ enum { TEXT = 1000 };
 struct lender {
     const weir_host *host;
     weir_shard *shard;
-    int64_t count, block, stuck, pin, ends, late;
+    int64_t count, block, stuck, pin, ends, late, notes;
     const char *back;
     uint64_t next;
     size_t events;
@@ -83,6 +85,10 @@ static void lend(struct lender *lender, size_t count)
                       .bytes = (size_t)lender->pin,
                       .owner = loan,
                       .release = loan_back};
+    char note[24];
+    if (lender->notes)
+        emit.note =
+            (weir_view){note, (size_t)sprintf(note, "%llu", (unsigned long long)(lender->next + count - 1))};
     if (lender->host->emit(lender->host, lender->shard, &emit) != WEIR_OK)
         loan_back(loan);
     lender->next += count;
@@ -106,12 +112,24 @@ static int lender_init(void *state, const weir_host *host)
     return WEIR_OK;
 }
 
+static int note_fits(const weir_resume *resume)
+{
+    char note[24];
+    int size = sprintf(note, "%llu", (unsigned long long)resume->position);
+    return resume->note.size == (size_t)size && memcmp(resume->note.data, note, (size_t)size) == 0;
+}
+
 static int lender_start(void *state)
 {
     struct lender *lender = state;
     weir_resume resume = {.size = sizeof resume};
     int result = lender->host->shard_open(lender->host, (weir_view){"all", 3}, 1, &resume, &lender->shard);
     lender->next = resume.position + 1;
+    if (result == WEIR_OK && lender->notes && resume.known && !note_fits(&resume)) {
+        lender->host->log(lender->host, WEIR_LOG_ERROR, "the note %.*s is not that of position %llu",
+                          (int)resume.note.size, resume.note.data, (unsigned long long)resume.position);
+        return WEIR_IO;
+    }
     return result;
 }
 
@@ -157,6 +175,7 @@ static const weir_option lender_options[] = {
     ROW(lender, pin, WEIR_OPTION_SIZE, .fallback = "0"),
     ROW(lender, back, WEIR_OPTION_PATH, .fallback = "back.txt"),
     ROW(lender, late, WEIR_OPTION_BOOL, .fallback = "false"),
+    ROW(lender, notes, WEIR_OPTION_BOOL, .fallback = "false"),
     ROW(lender, ends, WEIR_OPTION_BOOL, .fallback = "true"),
     {0}};
 static const weir_source_ops lender_ops = {.size = sizeof lender_ops,
