@@ -5,6 +5,8 @@
 
 #include "flow.h"
 
+enum { POOLED_BYTES = 128 << 10 };
+
 /* What a call may put: a multiple of what it was given, and room for one whole event in any case. */
 static size_t batch_bytes_max(const struct flow *flow)
 {
@@ -52,6 +54,14 @@ void batch_free(struct batch *batch)
     free(batch);
 }
 
+/* What waits in the pool is charged to nobody, so it must be little. */
+static void pooled_reset(struct arena *arena)
+{
+    arena_reset(arena);
+    if (arena->reserved > POOLED_BYTES)
+        arena_fini(arena);
+}
+
 void batch_reset(struct batch *batch)
 {
     for (size_t i = 0; i < batch->flow->sink_count; i++) {
@@ -66,9 +76,9 @@ void batch_reset(struct batch *batch)
     }
     state_set_free(batch->set);
     batch->set = NULL;
-    arena_reset(&batch->arena);
+    pooled_reset(&batch->arena);
     arena_fini(&batch->kept);
-    arena_reset(&batch->dead_arena);
+    pooled_reset(&batch->dead_arena);
     list_init(&batch->dead);
     batch->route = NULL;
     batch->link = NULL;
