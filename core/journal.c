@@ -47,36 +47,6 @@ void journal_free(struct journal *journal)
     free(journal);
 }
 
-/* Numbering goes on after the highest position that was ever given: the head kept with each append, and whatever a
- * route's vector knows. */
-int journal_open(struct journal *journal, struct shard *shard)
-{
-    struct engine *engine = journal->source->instance.engine;
-    struct key key;
-    struct arena scratch;
-    arena_init(&scratch, 0);
-    weir_view value = {0};
-    key_position(&key, view_make("", 0), view_of(journal->source->instance.name), view_make("", 0));
-    int found = store_get(engine->reader, TABLE_POSITION, key_view(&key), &scratch, &value);
-    uint64_t head = found == WEIR_OK && value.size == 16 ? get_le64(value.data) : 0;
-    journal->held_bytes = head ? get_le64(value.data + 8) : 0;
-    arena_fini(&scratch);
-    if (found != WEIR_OK && found != WEIR_MISSING)
-        return found;
-    journal->shard = shard;
-    for (size_t i = 0; i < journal->source->flow_count; i++) {
-        if (shard->links[i]->low > head)
-            return WEIR_DAMAGED;
-    }
-    journal->next = head + 1;
-    feed_extend(&journal->feed, head);
-    for (size_t i = 0; i < journal->source->flow_count; i++)
-        feed_open(&journal->feed, i, shard->links[i]->low);
-    journal->trimmed = feed_floor(&journal->feed);
-    source_touch(journal->source);
-    return WEIR_OK;
-}
-
 static void chunk_release(struct block *block)
 {
     struct journal_chunk *chunk = CONTAINER_OF(block, struct journal_chunk, lent.block);

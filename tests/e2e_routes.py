@@ -316,4 +316,30 @@ def case_a_sink_that_is_gone_is_waited_for(place):
         assert numbers(out(place, "later/out.txt")) == [1]
 
 
+def case_a_journal_without_its_head_goes_on_where_it_was(place):
+    """The record of the last position that was given is damaged: nothing accepted is lost, and no number is given twice."""
+    path = config(place)
+    text = open(path).read()
+    open(path, "w").write(text.replace("./out.txt", "./weir.yaml/no/way"))
+    process = feed(place, path)
+    place.processes.append(process)
+    process.stdin.write("".join(event(f"k{i % 7}", i) + "\n" for i in range(3000)))
+    process.stdin.flush()
+    weir = kit.Weir(place, path)
+    kit.wait_for("all accepted", lambda: (weir.status() or {"sources": [{}]})["sources"][0].get("accepted_total") == 3000)
+    process.kill()
+    process.wait()
+    with open(place.path("store/data.mdb"), "r+b") as f:
+        data, key, at = f.read(), b"\5\0\0in\0\0", 0  # its size, and the key
+        while (at := data.find(key, at + 1)) >= 0:  # also in pages that are no more in use
+            f.seek(at + len(key) + 8)
+            f.write(bytes([data[at + len(key) + 8] ^ 0x55]))
+    open(path, "w").write(text)
+    told = run(place, path, [event("k0", i) for i in range(3000, 3010)])
+    assert "the record of its last position is damaged" in told, told
+    assert sorted(numbers(out(place))) == list(range(3010)), len(out(place))
+    told = run(place, path, [event("k0", 3010)])
+    assert "is damaged" not in told and sorted(numbers(out(place))) == list(range(3011))
+
+
 kit.run_cases(globals(), BUILD, "routes")
