@@ -4,6 +4,7 @@
 
 #include "clock.h"
 #include "commit.h"
+#include "crash.h"
 #include "flow.h"
 #include "keys.h"
 
@@ -171,43 +172,6 @@ static void link_key(const struct link *link, struct key *key)
                  view_of(link->shard->name));
 }
 
-/* What the last process was in when it ended, as durable attempts of those positions. */
-static int link_crashes(struct link *link)
-{
-    struct engine *engine = link->flow->engine;
-    struct store_ops *ops = NULL;
-    for (size_t i = 0; i < engine->crashed_count; i++) {
-        struct slot *slot = &engine->crashed[i];
-        if (strcmp(slot->route, link->flow->config->name) != 0 || slot->shard_hash != link->shard->name_hash ||
-            strcmp(slot->source, link->shard->source->instance.name) != 0)
-            continue;
-        if (!ops)
-            ops = store_ops_new(STORE_KEEPS);
-        if (!ops)
-            return WEIR_NOMEM;
-        log_write(engine->log, LOG_WARN, link->flow->config->name,
-                  "the last run ended inside a call with positions %llu to %llu; they run alone now",
-                  (unsigned long long)slot->first, (unsigned long long)slot->last);
-        for (uint64_t position = slot->first; position <= slot->last; position++) {
-            struct key key;
-            struct arena scratch;
-            arena_init(&scratch, 0);
-            weir_view before = {0};
-            key_attempt(&key, view_of(slot->route), view_of(slot->source), view_of(link->shard->name), position);
-            uint32_t attempts = 1;
-            if (store_get(engine->reader, TABLE_ATTEMPT, key_view(&key), &scratch, &before) == WEIR_OK &&
-                before.size == 4)
-                attempts += get_le32(before.data);
-            char value[4];
-            put_le32(value, attempts);
-            store_ops_put(ops, TABLE_ATTEMPT, key_view(&key), view_make(value, sizeof value));
-            arena_fini(&scratch);
-        }
-        slot->route[0] = '\0';
-    }
-    return ops ? store_apply(engine->store, ops) : WEIR_OK;
-}
-
 struct suspects {
     struct route_suspect *items;
     size_t count, room;
@@ -227,7 +191,8 @@ static bool suspect_visit(void *arg, weir_view key, weir_view value)
         suspects->room = room;
     }
     suspects->items[suspects->count++] =
-        (struct route_suspect){get_be64(key.data + key.size - 8), get_le32(value.data)};
+        (struct route_suspect){get_be64(key.data + key.size - 8), get_le32(value.data) & ~ATTEMPT_AMONG,
+                               (get_le32(value.data) & ATTEMPT_AMONG) != 0};
     return true;
 }
 
@@ -257,7 +222,7 @@ static int link_open(struct link *link)
                                          : found;
     struct suspects suspects = {0};
     if (result == WEIR_OK)
-        result = link_crashes(link);
+        result = crash_attempts(link);
     if (result == WEIR_OK)
         result = link_suspects(link, &suspects);
     if (result == WEIR_OK) {

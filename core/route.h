@@ -67,6 +67,7 @@ struct route_vector {
 struct route_suspect {
     uint64_t position;
     uint32_t attempts; /* calls of it that never came back */
+    bool among;        /* only with others: whichever of them it was, it is called once more, alone */
 };
 
 struct route;
@@ -81,6 +82,7 @@ struct route_batch {
     uint32_t attempt; /* of events[0], from 1 */
     struct route_shard *shard;
     void *shell;
+    bool suspect;   /* one event that was in a call that never came back, alone now */
     bool replay;    /* one dead letter on its way again */
     bool unordered; /* inputs fail one by one; otherwise the first failed one takes those behind it with it */
     /* the rest is the route's */

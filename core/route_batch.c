@@ -188,7 +188,7 @@ struct route_batch_state *batch_take(struct lane *lane)
         uint32_t count = run_fits(run, batch, &bytes);
         if (!count)
             break;
-        batch->suspect = run->suspect;
+        batch->suspect = batch->pub.suspect = run->suspect;
         batch->pub.replay = run->replay;
         run_take(batch, count, bytes);
     }
@@ -245,7 +245,7 @@ struct route_batch_state *batch_split(struct route_batch_state *batch, size_t fi
         portion->bytes = 0;
     }
     split->pub.replay = batch->pub.replay;
-    split->suspect = batch->suspect;
+    split->suspect = split->pub.suspect = batch->suspect;
     batch_gather(split);
     return split;
 }

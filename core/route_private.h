@@ -173,7 +173,8 @@ void shard_discard(struct route_shard *shard);
 void shards_switch(struct route *route); /* to the configured lanes, once the old vector is behind */
 bool shard_switches(const struct route_shard *shard);
 bool shard_skips(struct route_shard *shard, const weir_event *event); /* finished before the restart */
-uint32_t shard_suspect(const struct route_shard *shard, uint64_t position);
+const struct route_suspect *shard_suspect(const struct route_shard *shard,
+                                          uint64_t position); /* NULL: it is none */
 uint32_t event_lane(const struct route_shard *shard, const weir_event *event);
 
 /* route_emit.c */

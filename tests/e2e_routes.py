@@ -164,6 +164,38 @@ def case_a_crash_in_a_function_costs_one_event(place):
     assert len(letters) == 1 and "ended inside the call" in json.dumps(letters[0]), letters
 
 
+def crash_until_done(place, path, lines, most):
+    for runs in range(1, most + 1):
+        done = subprocess.run([place.weir_path, "run", path], input="".join(line + "\n" for line in lines if runs == 1), text=True,
+                              capture_output=True, timeout=30 * kit.slow())
+        if done.returncode == 0:
+            return runs
+        assert done.returncode == -signal.SIGABRT, done.stderr[-2000:]
+    raise AssertionError(f"still not done after {most} runs")
+
+
+def case_a_crash_makes_no_dead_letters_of_its_neighbours(place):
+    """Even with one attempt: who was in the call with it, or in one beside it, is called once more, alone."""
+    path = config(place, "call: moody, to: out, lanes: 4")
+    text = open(path).read()
+    open(path, "w").write(text.replace("attempts: 3", "attempts: 1"))
+    crash_until_done(place, path, [event(f"k{i % 20}", i, "crash" if i == 40 else "pass") for i in range(300)], 6)
+    assert set(numbers(out(place))) == set(range(300)) - {40}
+    assert [letter["position"] for letter in dead(place, path)] == [41]
+
+
+def case_a_replay_that_ends_the_process_is_not_tried_again_by_itself(place):
+    path = config(place)
+    crash_until_done(place, path, [event("a", 1), event("a", 2, "crash"), event("a", 3)], 6)
+    letter = dead(place, path)[0]
+    kit.Weir(place, path).command("dead", "replay", path, "--all")
+    assert crash_until_done(place, path, [], 3) == 2
+    again = dead(place, path)
+    assert len(again) == 1 and again[0]["id"] == letter["id"] and again[0]["replays"] == 1, again
+    assert "replay" in json.dumps(again[0]["cause"])
+    assert set(numbers(out(place))) == {1, 3}
+
+
 def case_dead_letters_are_replayed_with_their_id(place):
     path = config(place)
     run(place, path, [event("a", 1, "fail"), event("a", 2)])

@@ -116,6 +116,7 @@ struct sim_view {
     uint64_t offset; /* told to the log, where positions are not kept on the disk */
     uint32_t dead[SIM_ITEMS_MAX];
     uint8_t attempts[SIM_ITEMS_MAX];
+    uint8_t alone[SIM_ITEMS_MAX]; /* a crash met it as a suspect */
     struct value state[SIM_KEYS];
     uint32_t delivered[SIM_ITEMS_MAX], ever_dead[SIM_ITEMS_MAX];
     uint64_t newest[SIM_SINKS][SIM_KEYS]; /* first deliveries, in order */

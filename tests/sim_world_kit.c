@@ -458,8 +458,10 @@ static void world_stop(struct sim_world *world, bool deadline)
 static void suspects_pardon(struct sim_world *world)
 {
     for (size_t j = 0; j < SIM_ROUTES; j++) {
-        for (size_t i = 0; i < world->shard_count && world->routes[j].failed; i++)
+        for (size_t i = 0; i < world->shard_count && world->routes[j].failed; i++) {
+            memset(world->shards[i].views[j].alone, 0, sizeof world->shards[i].views[j].alone);
             memset(world->shards[i].views[j].attempts, 0, sizeof world->shards[i].views[j].attempts);
+        }
     }
 }
 
