@@ -41,7 +41,7 @@ struct committer {
     struct half keeps, accepts;
     uv_timer_t retry;
     size_t changes;
-    bool wanted, full, pumping;
+    bool wanted, full, stuck, pumping;
 };
 
 static void commit_pump(struct committer *committer);
@@ -210,6 +210,9 @@ static void ticket_durable(struct ticket *ticket)
 
 static void keeps_done(struct committer *committer)
 {
+    if (committer->stuck)
+        log_write(committer->engine->log, LOG_INFO, "store", "there is room for checkpoints again");
+    committer->stuck = false;
     struct list done;
     list_init(&done);
     list_move(&done, &committer->open_tickets);
@@ -232,6 +235,17 @@ static void accepts_done(struct committer *committer)
     }
 }
 
+static void keeps_no_room(struct committer *committer)
+{
+    if (!committer->stuck)
+        log_write(
+            committer->engine->log, LOG_ERROR, "store",
+            "no room in %s even for checkpoints and dead letters: waiting until there is (raise store.size_max, "
+            "free the file system, or `weir dead drop`); nothing is lost",
+            committer->engine->config->store_path);
+    committer->stuck = true;
+}
+
 static void half_full(struct half *half)
 {
     struct committer *committer = half->committer;
@@ -240,9 +254,7 @@ static void half_full(struct half *half)
     if (accepts)
         commit_no_room(committer->engine);
     else
-        log_write(committer->engine->log, LOG_ERROR, "store",
-                  "no room in %s even for checkpoints: waiting until there is; nothing is lost",
-                  committer->engine->config->store_path);
+        keeps_no_room(committer);
     uv_timer_start(&committer->retry, retry_due, RETRY_MS, 0);
 }
 

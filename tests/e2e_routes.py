@@ -3,7 +3,7 @@
 chains, outputs, order, batches, windows, crashes inside a function, replay, full disk, stop.
 
 Each case is a function; usage: e2e_routes.py [case ...]"""
-import json, os, signal, subprocess, sys, time
+import json, os, signal, subprocess, sys, threading, time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import kit
 
@@ -325,6 +325,32 @@ def case_a_full_store_stops_acceptance_and_recovers(place):
                 process.kill()
                 process.wait()
         subprocess.run(["umount", disk], check=True)
+
+
+def case_a_store_full_of_dead_letters_waits_until_some_are_dropped(place):
+    """A dead letter takes more room than its event in the journal: the way out is to drop some, and it goes on by itself."""
+    functions = f"moody: {{ module: {MOODY}, options: {{ pause: 5ms }} }}"
+    path = config(place, "call: moody, to: out, lanes: 4", functions=functions)
+    text = open(path).read()
+    open(path, "w").write(text.replace("path: ./store", "path: ./store, size_max: 16MiB").replace("attempts: 3", "attempts: 1"))
+    process, count, dropped = feed(place, path), 2500, 0
+    place.processes.append(process)
+    lines = "".join(event(f"k{i % 40}", i, "fail")[:-1] + ',"f":"' + "x" * 9000 + '"}\n' for i in range(count))
+    feeder = threading.Thread(target=lambda: (process.stdin.write(lines), process.stdin.close()), daemon=True)
+    feeder.start()
+    weir = kit.Weir(place, path)
+    said = "even for checkpoints and dead letters"
+    kit.wait_for("a store that is full of dead letters", lambda: said in place.log("weir"))
+    assert place.log("weir").count(said) == 1
+
+    def drop():
+        nonlocal dropped
+        told = weir.command("dead", "drop", path, "--all", check=False)
+        dropped += int(told.split()[0]) if told and told.split()[0].isdigit() else 0
+        return process.poll() is not None
+    kit.wait_for("an end", drop, 60)
+    assert process.returncode == 0 and "room for checkpoints again" in place.log("weir")
+    assert dropped + len(weir.dead()) == count and out(place) == [], dropped
 
 
 def case_a_sink_that_is_gone_is_waited_for(place):
