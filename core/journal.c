@@ -360,6 +360,20 @@ void journal_settled(struct journal *journal, size_t place, uint64_t low)
         commit_want(engine);
 }
 
+/* As if all events had one size. */
+uint64_t journal_holds(const struct journal *journal, size_t place)
+{
+    uint64_t head = journal->feed.head, low = journal->feed.routes[place].low, kept = head - journal->trimmed;
+    if (low >= head || kept == 0)
+        return 0;
+    return (uint64_t)((double)journal->held_bytes * (double)(head - low) / (double)kept);
+}
+
+bool journal_blocked_by(const struct journal *journal, size_t place)
+{
+    return journal_holds(journal, place) >= (uint64_t)journal->source->flows[place]->config->journal_max;
+}
+
 size_t journal_room(const struct journal *journal)
 {
     struct engine *engine = journal->source->instance.engine;
@@ -368,8 +382,7 @@ size_t journal_room(const struct journal *journal)
     if (!journal->shard || commit_full(engine->committer) || journal->waiting_bytes >= bound)
         return 0;
     for (size_t i = 0; i < journal->source->flow_count; i++) {
-        const struct flow *flow = journal->source->flows[i];
-        if (journal->held_bytes >= (uint64_t)flow->config->journal_max && feed_behind(&journal->feed, i))
+        if (journal_blocked_by(journal, i))
             return 0;
     }
     size_t room = bound - journal->waiting_bytes;

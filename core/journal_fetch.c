@@ -117,7 +117,7 @@ static void fetch_done(void *arg)
     journal->fetching = false;
     free(fetch);
     journal_deliver(journal);
-    engine_advance(journal->source->instance.engine);
+    source_touch(journal->source);
 }
 
 /* Reading pays only for a fair piece of the window. */

@@ -87,13 +87,21 @@ static int head_find(const struct journal *journal, struct head *head)
     return result;
 }
 
+/* As of the last append; what was trimmed since then is found in no record. */
+static uint64_t held_bytes(const struct journal *journal, uint64_t appended)
+{
+    struct store_status status;
+    store_status(journal->source->instance.engine->store, &status);
+    return status.bytes[TABLE_JOURNAL] < appended ? status.bytes[TABLE_JOURNAL] : appended;
+}
+
 int journal_open(struct journal *journal, struct shard *shard)
 {
     struct head head = {.source = view_of(journal->source->instance.name)};
     int found = head_find(journal, &head);
     if (found != WEIR_OK)
         return found;
-    journal->held_bytes = head.bytes;
+    journal->held_bytes = held_bytes(journal, head.bytes);
     journal->shard = shard;
     for (size_t i = 0; i < journal->source->flow_count; i++) {
         if (shard->links[i]->low > head.last)

@@ -3,7 +3,7 @@
 chains, outputs, order, batches, windows, crashes inside a function, replay, full disk, stop.
 
 Each case is a function; usage: e2e_routes.py [case ...]"""
-import json, os, signal, subprocess, sys, threading, time
+import contextlib, json, os, signal, subprocess, sys, threading, time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import kit
 
@@ -228,6 +228,15 @@ def feed(place, path):
     return subprocess.Popen([place.weir_path, "run", path], stdin=subprocess.PIPE, stderr=open(place.path("weir.log"), "ab"), text=True)
 
 
+def pour(process, text):
+    """Writes it beside, as fast as it is taken, and then ends the input."""
+    def write():
+        with contextlib.suppress(BrokenPipeError, ValueError):
+            process.stdin.write(text)
+            process.stdin.close()
+    threading.Thread(target=write, daemon=True).start()
+
+
 def case_sigterm_finishes_what_is_in_flight(place):
     functions = f"moody: {{ module: {MOODY}, options: {{ pause: 20ms }} }}"
     path = config(place, functions=functions)
@@ -336,8 +345,7 @@ def case_a_store_full_of_dead_letters_waits_until_some_are_dropped(place):
     process, count, dropped = feed(place, path), 2500, 0
     place.processes.append(process)
     lines = "".join(event(f"k{i % 40}", i, "fail")[:-1] + ',"f":"' + "x" * 9000 + '"}\n' for i in range(count))
-    feeder = threading.Thread(target=lambda: (process.stdin.write(lines), process.stdin.close()), daemon=True)
-    feeder.start()
+    pour(process, lines)
     weir = kit.Weir(place, path)
     said = "even for checkpoints and dead letters"
     kit.wait_for("a store that is full of dead letters", lambda: said in place.log("weir"))
@@ -351,6 +359,50 @@ def case_a_store_full_of_dead_letters_waits_until_some_are_dropped(place):
     kit.wait_for("an end", drop, 60)
     assert process.returncode == 0 and "room for checkpoints again" in place.log("weir")
     assert dropped + len(weir.dead()) == count and out(place) == [], dropped
+
+
+def two_routes(place, routes):
+    more = ", b: { type: file, path: ./shut/b.txt }" if "to: b" in routes else ""
+    return place.write("weir.yaml", f"""
+store: {{ path: ./store }}
+limits: {{ workers: 1, stop: 2s }}
+sources: {{ in: {{ type: stdin, key: payload.k }} }}
+sinks: {{ a: {{ type: file, path: ./a.txt }} {more} }}
+routes: [ {routes} ]
+""")
+
+
+def case_a_blocked_route_holds_its_journal_max_and_no_more_when_it_is_gone(place):
+    a, b = "{ name: ra, from: [ in ], to: a }", "{ name: rb, from: [ in ], to: b, journal_max: 1MiB }"
+    open(place.path("shut"), "w").close()  # a file where b's folder should be
+    path = two_routes(place, f"{a}, {b}")
+    process = feed(place, path)
+    place.processes.append(process)
+    lines = "".join(event(f"k{i % 7}", i)[:-1] + ',"f":"' + "x" * 1000 + '"}\n' for i in range(20000))
+    pour(process, lines)
+    weir = kit.Weir(place, path)
+
+    def held():
+        now = weir.status()
+        routes = {r["name"]: r for r in now["routes"]} if now else {}
+        return now and "journal_max" in routes["rb"].get("holds", "") and routes["ra"]["open_events"] == 0 and (now, routes)
+    now, routes = kit.wait_for("journal_max", held)
+    source = now["sources"][0]
+    assert source["journal_bytes"] < 3 << 20 and source["credit_events"] == 0, source
+    assert "holds" not in routes["ra"] and routes["ra"]["completed_total"] == source["accepted_total"] < 20000
+    process.kill()
+    process.wait()
+    accepted = source["accepted_total"]
+    path = two_routes(place, a)
+    run(place, path, [event("k", accepted)])
+    positions = json.loads(weir.command("checkpoint", "show", path, "-o", "json"))
+    assert [j for j in positions["journals"] if j.get("blocks")] == [], positions
+    os.unlink(place.path("shut"))
+    path = two_routes(place, f"{a}, {b}")
+    told = run(place, path, [event("k", accepted + 1)])
+    assert f"events 1 to {accepted + 1} are not in the store; passed over" in told, told
+    assert numbers(out(place, "shut/b.txt")) == [accepted + 1]
+    assert sorted(numbers(out(place, "a.txt"))) == list(range(accepted + 2))
 
 
 def case_a_sink_that_is_gone_is_waited_for(place):
