@@ -162,7 +162,7 @@ ubsan: ## the same with UBSan alone
 tsan: ## the same with ThreadSanitizer
 	@scripts/deps build test
 	@$(SUBMAKE) BUILD=$(BUILD)/tsan SANITIZE=thread programs
-	@TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 WEIR_TEST_SLOW=8 scripts/run-tests $(BUILD)/tsan $(TESTS)
+	@TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=$(CURDIR)/tests/tsan.supp WEIR_TEST_SLOW=8 scripts/run-tests $(BUILD)/tsan $(TESTS)
 
 valgrind: ## run the unit tests under memcheck
 	@scripts/deps build test ci
