@@ -273,6 +273,31 @@ START_TEST(says_that_the_broker_forgot_the_session)
 }
 END_TEST
 
+START_TEST(says_after_a_restart_that_the_broker_forgot_the_session)
+{
+    struct broker *broker = plain_broker();
+    if (!broker)
+        return;
+    struct weir *weir = weir_new();
+    weir_start(weir, weir_to_file(broker_port(broker), versions[_i]));
+    weir_ready(weir);
+    ck_assert(!weir_said(weir, "has forgotten the session")); /* there was none yet */
+    client_publish(client_start(broker, NULL, NULL), "in/a", "one");
+    weir_wait_lines(weir, 1);
+    ck_assert_int_eq(weir_stop(weir), 0);
+    weir_again(weir);
+    weir_ready(weir);
+    ck_assert(!weir_said(weir, "has forgotten the session"));
+    ck_assert_int_eq(weir_stop(weir), 0);
+    broker_kill(broker);
+    unlink(testing_path(broker_folder(broker), "mosquitto.db"));
+    broker_resume(broker);
+    weir_again(weir);
+    weir_says(weir, "has forgotten the session");
+    weir_ready(weir);
+}
+END_TEST
+
 START_TEST(messages_become_events)
 {
     struct broker *broker = plain_broker();
@@ -399,6 +424,7 @@ static void add_cases(Suite *s)
     tcase_add_test(c, waits_for_a_broker_that_is_down);
     tcase_add_test(c, comes_back_after_the_broker_was_killed);
     tcase_add_test(c, says_that_the_broker_forgot_the_session);
+    tcase_add_loop_test(c, says_after_a_restart_that_the_broker_forgot_the_session, 0, 2);
     suite_add_tcase(s, c);
     c = tcase_create("refusals");
     tcase_add_test(c, a_refused_subscription_is_told_and_the_others_go_on);
