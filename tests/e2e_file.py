@@ -154,7 +154,7 @@ def case_file_path_may_begin_above_the_configuration(place):
     assert lines(place, "out/here.txt") == ["a"]
     for wrong, text in (("./out/", "path: the path names no file"), ("./a/../b", "path: the path leaves its folder")):
         run(place, config(place, sink=f"type: file, path: {wrong}"), code=3)
-        assert f"weir.yaml:4:35: sink out: {text}" in place.log("weir"), place.log("weir")
+        assert f"weir.yaml:4:35: sinks/out/{text}" in place.log("weir"), place.log("weir")
 
 
 def case_file_that_is_put_aside_or_removed_begins_anew(place):
