@@ -436,8 +436,6 @@ void flow_room(const struct flow *flow, size_t *events, size_t *bytes)
     bool closed = flow->failed || flow->stopping;
     *events = closed || open >= window ? 0 : window - open;
     *bytes = closed || status.open_bytes >= window_bytes ? 0 : window_bytes - status.open_bytes;
-    if (!open && !closed)
-        *bytes = size_max(*bytes, (size_t)flow->engine->config->event_bytes);
 }
 
 void flow_flush(struct flow *flow)

@@ -225,16 +225,13 @@ int journal_emit(struct journal *journal, weir_emit *emit)
     return result;
 }
 
-/* How many events from `first` on fit into the flow's window. */
+/* How many events from `first` on fit into the flow's window; the last may go beyond its bytes, as everywhere. */
 static size_t fitting(const struct flow *flow, const struct block *block, size_t first)
 {
     size_t events, bytes, count = 0;
     flow_room(flow, &events, &bytes);
-    while (first + count < block->count && count < events) {
-        size_t more = event_bytes(&block->events[first + count]);
-        if (more > bytes)
-            break;
-        bytes -= more;
+    while (first + count < block->count && count < events && bytes) {
+        bytes -= size_min(bytes, event_bytes(&block->events[first + count]));
         count++;
     }
     return count;

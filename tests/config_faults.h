@@ -33,13 +33,13 @@ static const struct fault_case top_faults[] = {
     {SOURCE SINK ROUTE "store: { path: '' }\n", "t.yaml:7:16: store/path: \"\" is not allowed; expected a path\n"},
     {SOURCE SINK ROUTE "store: { size_max: 1KiB }\n",
      "t.yaml:7:20: store/size_max: \"1KiB\" is not allowed; expected a size, as in 64KiB, 8MiB or 2GB; allowed is "
-     "1MiB..16TiB\n"},
+     "2MiB..16TiB\n"},
     {SOURCE SINK ROUTE "store: { size_max: big }\n",
      "t.yaml:7:20: store/size_max: \"big\" is not allowed; expected a size, as in 64KiB, 8MiB or 2GB; allowed is "
-     "1MiB..16TiB\n"},
+     "2MiB..16TiB\n"},
     {SOURCE SINK ROUTE "store: { size_max: 17TiB }\n",
      "t.yaml:7:20: store/size_max: \"17TiB\" is not allowed; expected a size, as in 64KiB, 8MiB or 2GB; allowed is "
-     "1MiB..16TiB\n"},
+     "2MiB..16TiB\n"},
     {SOURCE SINK ROUTE "limits: { memory: 0 }\n", "t.yaml:7:19: limits/memory: \"0\" is not allowed; expected a "
                                                   "size, as in 64KiB, 8MiB or 2GB; allowed is 1MiB..1TiB\n"},
     {SOURCE SINK ROUTE "limits: { event_bytes: 1B }\n",

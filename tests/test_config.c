@@ -113,7 +113,7 @@ START_TEST(test_all_faults_are_told_at_once)
         "store: { size_max: 3 }\nsources:\n  in: { type: kit, topics: a, cuont: 1, tls: { verfy: 1 } }\n" SINK
         "routes:\n  - { from: in, to: uot, lanes: 0, order: '${WEIR_NONE}' }\n",
         "t.yaml:1:20: store/size_max: \"3\" is not allowed; expected a size, as in 64KiB, 8MiB or 2GB; allowed is "
-        "1MiB..16TiB\n"
+        "2MiB..16TiB\n"
         "t.yaml:3:31: sources/in/cuont: unknown key; did you mean count?\n"
         "t.yaml:3:48: sources/in/tls/verfy: unknown key; did you mean verify?\n"
         "t.yaml:7:21: routes[0]/to: there is no sink \"uot\"; did you mean out?\n"
