@@ -413,11 +413,29 @@ static void tree_load(struct loader *loader, const char *text, size_t size)
     yaml_parser_delete(&loader->parser);
 }
 
+/* text: NULL after a fault. */
+static int loader_run(struct loader *loader, const char *text, size_t size, const struct yaml_node **root)
+{
+    struct yaml_report *report = loader->report;
+    size_t before = report->count, skip = text != NULL && size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+
+    *root = NULL;
+    if (text != NULL && text_check(loader, text + skip, size - skip))
+        tree_load(loader, text + skip, size - skip);
+    if (loader->arena->overflow && report->count == before)
+        yaml_fault(report, NULL, "%s: out of memory", loader->file);
+    if (loader->complete && !loader->arena->overflow)
+        *root = loader->stack[0];
+    free(loader->stack);
+    return text != NULL && report->count == before ? WEIR_OK : WEIR_INVALID;
+}
+
 int yaml_load(const char *path, struct arena *arena, const struct yaml_node **root, struct yaml_report *report)
 {
-    size_t before = report->count, size = 0, skip;
     struct loader loader = {.arena = arena, .report = report};
+    size_t size = 0;
     char *text;
+    int result;
 
     *root = NULL;
     loader.file = arena_text(arena, view_of(strcmp(path, "-") == 0 ? "<stdin>" : path));
@@ -426,14 +444,26 @@ int yaml_load(const char *path, struct arena *arena, const struct yaml_node **ro
         return WEIR_INVALID;
     }
     text = file_read(&loader, path, &size);
-    skip = text != NULL && size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
-    if (text != NULL && text_check(&loader, text + skip, size - skip))
-        tree_load(&loader, text + skip, size - skip);
-    if (arena->overflow && report->count == before)
-        yaml_fault(report, NULL, "%s: out of memory", path);
-    if (loader.complete && !arena->overflow)
-        *root = loader.stack[0];
-    free(loader.stack);
+    result = loader_run(&loader, text, size, root);
     free(text);
-    return report->count == before ? WEIR_OK : WEIR_INVALID;
+    return result;
+}
+
+int yaml_load_text(const struct yaml_text *text, struct arena *arena, const struct yaml_node **root,
+                   struct yaml_report *report)
+{
+    struct loader loader = {.arena = arena,
+                            .report = report,
+                            .file = text->file,
+                            .parent = text->parent,
+                            .key = text->key,
+                            .index = text->index};
+    struct yaml_node at = {.file = text->file};
+    size_t size = strlen(text->text);
+
+    *root = NULL;
+    if (size <= FILE_MAX)
+        return loader_run(&loader, text->text, size, root);
+    yaml_fault(report, &at, "is larger than 1MiB; split it into several");
+    return WEIR_INVALID;
 }
