@@ -26,6 +26,7 @@ struct batch *batch_new(struct flow *flow, size_t sinks)
     }
     batch->flow = flow;
     list_init(&batch->node);
+    list_init(&batch->hand);
     arena_init(&batch->arena, batch_bytes_max(flow));
     for (size_t i = 0; i < sinks; i++) {
         list_init(&batch->writes[i].node);

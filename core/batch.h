@@ -41,6 +41,7 @@ struct batch {
     struct job job;
     struct letter letter;
     struct list node; /* in the flow's pool, or engine's waiting_calls */
+    struct list hand; /* in flow->in_hand, while a route_batch has it */
     struct flow *flow;
     struct link *link;
     struct route_batch *route;

@@ -5,7 +5,9 @@
  *   2. Run. The first SIGTERM or SIGINT stops the engine: it takes nothing more and finishes what is in flight.
  *   3. Close the control socket, then the engine with the store's lock. The exit code is the engine's.
  * How it fails: faults of the file are all printed (EXIT_CONFIG); a store that is locked, newer or damaged is
- * EXIT_STORE; without a control socket weir runs all the same, and says so. A second signal ends at once. */
+ * EXIT_STORE; without a control socket weir runs all the same, and says so. A second signal ends at once. A run
+ * that broke off (a failed commit, a call that hangs) ends the process where it stands: nothing is waited for or
+ * undone. */
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -88,6 +90,8 @@ static int run_engine(struct run *run)
         log_write(run->log, LOG_WARN, "run", "there is no control socket, commands cannot reach this run: %s",
                   error.text);
     int code = engine_run(run->engine);
+    if (engine_end(run->engine) != ENGINE_ENDED)
+        _exit(code);
     control_engine_close(&run->control);
     signals_stop(run);
     return code;

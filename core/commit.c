@@ -182,6 +182,11 @@ bool commit_idle(const struct committer *committer)
            list_empty(&committer->chunks) && committer->changes == 0;
 }
 
+bool commit_busy(const struct committer *committer)
+{
+    return committer->keeps.open || committer->accepts.open || committer->changes;
+}
+
 bool commit_full(const struct committer *committer)
 {
     return committer->full;
@@ -263,6 +268,10 @@ static void half_answered(struct letter *letter)
     struct half *half = CONTAINER_OF(letter, struct half, letter);
     struct committer *committer = half->committer;
     half->open = false;
+    if (committer->engine->broken) { /* nobody is told; what the store gave back is freed with the committer */
+        half->again = half->result == WEIR_FULL || half->result == WEIR_NOMEM;
+        return;
+    }
     if (half->result == WEIR_OK) {
         half->ops = NULL;
         if (half == &committer->keeps)
@@ -274,8 +283,7 @@ static void half_answered(struct letter *letter)
     } else {
         log_write(
             committer->engine->log, LOG_ERROR, "store",
-            "a commit failed (%s): nothing more is settled; the process ends, start it again when the disk is "
-            "sound",
+            "a commit failed (%s): nothing more is settled; this run ends, start again when the disk is sound",
             result_name(half->result));
         engine_fail(committer->engine, EXIT_COMMIT);
         return;
@@ -357,7 +365,7 @@ static void halves_again(struct committer *committer)
 
 static void commit_pump(struct committer *committer)
 {
-    if (committer->pumping || committer->engine->exit_code == EXIT_COMMIT)
+    if (committer->pumping || committer->engine->broken)
         return;
     committer->pumping = true;
     if (!uv_is_active((uv_handle_t *)&committer->retry))

@@ -79,6 +79,8 @@ static int make_self(struct function *function, struct engine *engine, size_t se
     struct instance *instance = &function->instances[self];
     struct instance_kind kind = {"function",   config->name,         config->ops->options,
                                  config->node, config_function_skip, config->ops->state_size};
+    instance->given = config->has_user;
+    instance->state = config->user;
     int result = instance_init(instance, engine, &kind, error);
     if (result != WEIR_OK)
         return result;
@@ -292,9 +294,12 @@ static void fini_one(struct instance *instance, void (*fini)(void *state))
     instance_quiet(instance);
 }
 
-/* Borrowed buffers come back first (flows, shards), then the plug-ins may go. */
+/* Sinks go first, since in a run that broke off they still hold writes; then borrowed buffers come back (flows,
+ * shards), and the other plug-ins may go. */
 static void free_parts(struct engine *engine)
 {
+    for (size_t i = 0; i < engine->sink_count; i++)
+        fini_one(&engine->sinks[i].instance, engine->sinks[i].ops->fini);
     for (size_t i = 0; i < engine->flow_count; i++)
         flow_free(&engine->flows[i]);
     replays_free(engine->replays);
@@ -304,8 +309,6 @@ static void free_parts(struct engine *engine)
         source_free(&engine->sources[i]);
     for (size_t i = 0; i < engine->source_count; i++)
         fini_one(&engine->sources[i].instance, engine->sources[i].ops->fini);
-    for (size_t i = 0; i < engine->sink_count; i++)
-        fini_one(&engine->sinks[i].instance, engine->sinks[i].ops->fini);
     for (size_t i = 0; i < engine->function_count; i++) {
         struct function *function = &engine->functions[i];
         for (size_t j = 0; j < function->selves && function->instances; j++)
@@ -345,17 +348,26 @@ static void free_instances(struct engine *engine)
     }
 }
 
-/* No offload is open any more: their answers have been opened. */
+/* No offload and no transaction is open any more: their answers have been opened. */
 static void wait_helpers(struct engine *engine)
 {
-    while (engine->helper.open)
+    while (engine->helper.open || (engine->committer && commit_busy(engine->committer)))
         uv_run(&engine->loop, UV_RUN_ONCE);
     helper_fini(&engine->helper);
 }
 
+/* A call or an offload may come back at any time, so nothing that it knows may go. */
+bool engine_hangs(const struct engine *engine)
+{
+    int64_t running = 0;
+    for (size_t i = 0; i < engine->function_count; i++)
+        running += engine->functions[i].running;
+    return engine->broken == ENGINE_HUNG && (running || engine->helper.open);
+}
+
 void engine_free(struct engine *engine)
 {
-    if (!engine)
+    if (!engine || engine_hangs(engine))
         return;
     engine->phase = PHASE_ENDED;
     workers_free(engine->workers);

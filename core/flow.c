@@ -25,6 +25,7 @@ struct batch *flow_take(struct flow *flow, struct route_batch *route)
         list_remove(&batch->node);
         flow->pooled--;
     }
+    list_append(&flow->in_hand, &batch->hand);
     batch->route = route;
     batch->link = route_shard_user(route->shard);
     if (route->replay)
@@ -39,6 +40,7 @@ static void flow_give(struct flow *flow, struct route_batch *route)
     route->shell = NULL;
     if (!batch)
         return;
+    list_remove(&batch->hand);
     if (flow->pooled >= POOL_MAX) {
         batch_free(batch);
         return;
@@ -157,6 +159,8 @@ static void flow_call_start(struct batch *batch)
 
 void flow_call_waiting(struct engine *engine)
 {
+    if (engine->broken)
+        return;
     for (struct list *at = engine->waiting_calls.next, *next; at != &engine->waiting_calls; at = next) {
         struct batch *batch = CONTAINER_OF(at, struct batch, node);
         next = at->next;
@@ -397,6 +401,8 @@ static void flow_step(struct flow *flow, const struct route_input *input)
 
 void flow_input(struct flow *flow, const struct route_input *input)
 {
+    if (flow->engine->broken)
+        return;
     if (flow->stepping) {
         inputs_push(flow, input);
         return;

@@ -43,7 +43,7 @@ struct flow {
     size_t input_head, input_count, input_room;
     bool stepping, stateful, inline_calls, failed, finished, stopping;
     size_t window_events, window_bytes; /* as configured, and no more than its share of the memory */
-    struct list pool;
+    struct list pool, in_hand;
     size_t pooled;
     uv_timer_t timer;
     size_t links;

@@ -108,6 +108,7 @@ int flow_init(struct flow *flow, struct engine *engine, const struct config_rout
     flow->engine = engine;
     flow->config = config;
     list_init(&flow->pool);
+    list_init(&flow->in_hand);
     flow_metrics(flow);
     uv_timer_init(&engine->loop, &flow->timer);
     if (!flow_resolve(flow))
@@ -127,6 +128,11 @@ void flow_free(struct flow *flow)
 {
     if (flow->route)
         route_free(flow->route);
+    while (!list_empty(&flow->in_hand)) { /* of a run that broke off */
+        struct batch *batch = LIST_FIRST(&flow->in_hand, struct batch, hand);
+        list_remove(&batch->hand);
+        batch_free(batch);
+    }
     while (!list_empty(&flow->pool)) {
         struct batch *batch = LIST_FIRST(&flow->pool, struct batch, node);
         list_remove(&batch->node);

@@ -57,6 +57,8 @@ static void watch_closed(uv_handle_t *handle)
 static void watch_fired(uv_poll_t *poll, int status, int events)
 {
     struct weir_watch *watch = CONTAINER_OF(poll, struct weir_watch, poll);
+    if (watch->instance->engine->broken)
+        return;
     int ready = (events & UV_READABLE ? WEIR_READABLE : 0) | (events & UV_WRITABLE ? WEIR_WRITABLE : 0);
     if (status != 0 || (events & UV_DISCONNECT))
         ready |= WEIR_READABLE;
@@ -112,7 +114,8 @@ static weir_watch *host_watch_fd(const weir_host *host, int fd, int events, weir
 static void timer_fired(uv_timer_t *timer)
 {
     weir_timer *each = CONTAINER_OF(timer, weir_timer, timer);
-    each->callback(each->instance->state, each->arg);
+    if (!each->instance->engine->broken)
+        each->callback(each->instance->state, each->arg);
 }
 
 static weir_timer *host_timer_new(const weir_host *host, weir_callback *callback, void *arg)
@@ -157,7 +160,7 @@ static void instance_woken(struct letter *letter)
 {
     struct instance *instance = CONTAINER_OF(letter, struct instance, wake);
     atomic_store(&instance->wake_posted, false);
-    if (instance->woken && instance->made && !instance->stopped)
+    if (instance->woken && instance->made && !instance->stopped && !instance->engine->broken)
         instance->woken(instance->state);
 }
 
@@ -187,6 +190,8 @@ static void offload_done(void *arg)
 static int host_offload(const weir_host *host, weir_callback *job, weir_callback *done, void *arg)
 {
     struct instance *instance = instance_of(host);
+    if (instance->engine->broken)
+        return WEIR_CLOSED;
     struct offload *offload = malloc(sizeof *offload);
     if (!offload)
         return WEIR_NOMEM;
@@ -341,6 +346,8 @@ int instance_init(struct instance *instance, struct engine *engine, const struct
     instance->wake.open = instance_woken;
     snprintf(instance->part, sizeof instance->part, "%s %s", kind->sort, kind->name);
     host_table(instance);
+    if (instance->given)
+        return WEIR_OK;
     instance->state = calloc(1, size_max(kind->state_size, 1));
     if (!instance->state)
         return error_set(error, WEIR_NOMEM, "%s: out of memory", instance->part);
@@ -368,7 +375,7 @@ void instance_quiet(struct instance *instance)
 
 void instance_fini(struct instance *instance)
 {
-    if (!instance->state)
+    if (!instance->state || instance->given)
         return;
     if (instance->rows)
         option_release(instance->rows, instance->state);

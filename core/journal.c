@@ -165,7 +165,9 @@ static void refusal_open(struct letter *letter)
 {
     struct refusal *refusal = CONTAINER_OF(letter, struct refusal, letter);
     struct source *source = refusal->journal->source;
-    source->ops->settle(source->instance.state, (weir_shard *)(void *)refusal->journal->shard, 0, 0, WEIR_REFUSED);
+    if (!source->instance.engine->broken)
+        source->ops->settle(source->instance.state, (weir_shard *)(void *)refusal->journal->shard, 0, 0,
+                            WEIR_REFUSED);
     free(refusal);
 }
 
@@ -332,7 +334,7 @@ void journal_durable(struct journal_chunk *chunk)
     chunk->note = view_make(NULL, 0);
     journal_keep_recent(journal, chunk);
     journal_deliver(journal);
-    if (settles)
+    if (settles && !source->instance.engine->broken)
         source->ops->settle(source->instance.state, (weir_shard *)(void *)journal->shard, first, last,
                             WEIR_ACCEPTED);
     source_touch(source);

@@ -131,6 +131,8 @@ void shard_settled(struct shard *shard)
     uint64_t first = shard->settled + 1;
     shard->settled = low;
     shard_note(shard);
+    if (shard->source->instance.engine->broken)
+        return;
     if (!shard->revoked || shard->links_open)
         shard->source->ops->settle(shard->source->instance.state, (weir_shard *)(void *)shard, first, low,
                                    WEIR_COMPLETED);
@@ -158,7 +160,8 @@ int source_shard_open(const weir_host *host, weir_view name, uint64_t generation
                       weir_shard **handle)
 {
     struct source *source = source_of(host);
-    if (!source->instance.started) /* there may be no store, and no route knows the source yet */
+    /* Not started: there may be no store, and no route knows the source yet. */
+    if (!source->instance.started || source->instance.engine->broken)
         return WEIR_CLOSED;
     if (!name.size || name.size > SHARD_MAX_BYTES || memchr(name.data, '\0', name.size) ||
         source_shard_find(source, name) || (source->journal && !list_empty(&source->shards)))

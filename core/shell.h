@@ -73,6 +73,7 @@ struct engine {
     struct list reaped;        /* shards */
     struct list waiting_calls; /* batches that wait for a function's concurrency */
     enum engine_phase phase;
+    enum engine_end broken; /* then plug-ins are left alone, and what they ask does nothing */
     int exit_code;
     int64_t started_us;
     _Atomic int64_t memory_used; /* blocks and batches */

@@ -218,6 +218,8 @@ void sink_write_done(const weir_host *host, weir_write *pub, int result, const c
     }
     write->open = false;
     sink->open--;
+    if (sink->instance.engine->broken)
+        return;
     if (result != WEIR_OK && result != WEIR_RETRY && result != WEIR_REJECT)
         result = WEIR_FATAL;
     size_t count = pub->batch.count, left = 0;

@@ -166,7 +166,7 @@ int source_emit(const weir_host *host, weir_shard *handle, weir_emit *emit)
     struct source *source = source_of(host);
     struct shard *shard = (struct shard *)(void *)handle;
     emit->first = emit->last = 0;
-    if (shard->revoked || shard->source != source)
+    if (shard->revoked || shard->source != source || source->instance.engine->broken)
         return WEIR_CLOSED;
     size_t bytes = 0;
     for (size_t i = 0; i < emit->count; i++)
