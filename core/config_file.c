@@ -249,12 +249,15 @@ static bool parts_take(struct merge *m, const struct config_part *parts, size_t 
 
     for (size_t i = 0; i < count; i++) {
         const struct yaml_node *root = NULL;
+        size_t number = 1;
 
         if (parts[i].sort == PART_FILE) {
             file_load(m, parts[i].text, NULL);
             continue;
         }
-        root = part_load(m->l, &parts[i], i + 1);
+        for (size_t j = 0; j < i; j++)
+            number += parts[j].sort == parts[i].sort;
+        root = part_load(m->l, &parts[i], number);
         if (root != NULL && tree_check(m, root))
             tree_take(m, root);
         else

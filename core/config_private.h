@@ -57,7 +57,8 @@ struct loading {
 
 /* config_file.c: reads the parts and what they include; false: nothing can be read further. */
 bool loading_parts(struct loading *l, const struct config_part *parts, size_t count);
-/* config_part.c: what a part that is no file holds, as a root; NULL after a fault. */
+/* config_part.c: what a part that is no file holds, as a root; NULL after a fault. number: from 1, among its sort.
+ */
 const struct yaml_node *part_load(struct loading *l, const struct config_part *part, size_t number);
 /* config_kinds.c: the sources, functions and sinks. */
 void loading_kinds(struct loading *l);

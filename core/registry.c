@@ -16,6 +16,7 @@
 #include "option.h"
 
 #define NAMES_MAX 512
+#define PROGRAM "this program" /* the path of a module that is no file */
 
 struct opened {
     struct opened *next;
@@ -222,11 +223,24 @@ static int module_file(const struct dirent *entry)
     return length > 3 && strcmp(entry->d_name + length - 3, ".so") == 0;
 }
 
+/* What is built in, and what the program itself brings. */
+static size_t names_known(const struct registry *r, enum sort sort, const char **names, size_t room)
+{
+    size_t count = tables_names(sort_builtin(sort), names, room);
+
+    for (const struct opened *o = r->modules; o != NULL; o = o->next)
+        if (strcmp(o->module->path, PROGRAM) == 0)
+            count += tables_names(sort_tables(o->module, sort), names + count, room - count);
+    for (const struct callback *c = r->calls; c != NULL && sort == SORT_FUNCTION && count < room; c = c->next)
+        names[count++] = c->type;
+    return count;
+}
+
 /* Unknown type: says what could have been meant, modules that were not opened by their file name. */
 static void type_refuse(const struct registry *r, enum sort sort, const char *type, struct error *error)
 {
     const char *names[NAMES_MAX], *reason;
-    size_t count = tables_names(sort_builtin(sort), names, NAMES_MAX / 2), length = 0;
+    size_t count = names_known(r, sort, names, NAMES_MAX / 2), length = 0;
     struct dirent **files = NULL;
     int n = scandir(r->folder, &files, module_file, alphasort);
 
@@ -330,7 +344,7 @@ int registry_add(struct registry *r, const weir_module_info *info, struct error 
 
     if (o == NULL)
         return error_set(error, WEIR_NOMEM, "out of memory");
-    result = module_wrap(info, "this program", &o->module, error);
+    result = module_wrap(info, PROGRAM, &o->module, error);
     if (result == WEIR_OK)
         result = module_unique(r, o->module, error);
     if (result != WEIR_OK) {
