@@ -348,10 +348,18 @@ static void free_instances(struct engine *engine)
     }
 }
 
-/* No offload and no transaction is open any more: their answers have been opened. */
+static int64_t calls_running(const struct engine *engine)
+{
+    int64_t running = 0;
+    for (size_t i = 0; i < engine->function_count; i++)
+        running += engine->functions[i].running;
+    return running;
+}
+
+/* No call, offload or transaction is open any more: their answers have been opened. */
 static void wait_helpers(struct engine *engine)
 {
-    while (engine->helper.open || (engine->committer && commit_busy(engine->committer)))
+    while (calls_running(engine) || engine->helper.open || (engine->committer && commit_busy(engine->committer)))
         uv_run(&engine->loop, UV_RUN_ONCE);
     helper_fini(&engine->helper);
 }
@@ -359,10 +367,7 @@ static void wait_helpers(struct engine *engine)
 /* A call or an offload may come back at any time, so nothing that it knows may go. */
 bool engine_hangs(const struct engine *engine)
 {
-    int64_t running = 0;
-    for (size_t i = 0; i < engine->function_count; i++)
-        running += engine->functions[i].running;
-    return engine->broken == ENGINE_HUNG && (running || engine->helper.open);
+    return engine->broken == ENGINE_HUNG && (calls_running(engine) || engine->helper.open);
 }
 
 void engine_free(struct engine *engine)
