@@ -7,6 +7,7 @@ BUILD ?= build
 PREFIX ?= /usr/local
 CC ?= cc
 CLANG ?= clang
+OBJCOPY ?= objcopy
 VERSION := $(shell sed -n 's/.*WEIR_VERSION "\(.*\)"/\1/p' core/weir.h)
 
 # One line for each thing that is made; V=1 shows the commands, -s nothing.
@@ -54,6 +55,11 @@ ABSENT := $(filter-out $(PRESENT),$(MODULES))
 # A line of left_out.txt; printf puts the tab.
 left_out = $(1)\tneeds $(call module_packages,$(1)), and pkg-config did not find it when weir was built\n
 
+# The embedding library is all of it but the command line.
+LIBRARY := $(filter-out core/cmd_%.c core/command.c core/target.c,$(CORE)) $(BUILTIN_FILES)
+ABI := $(shell sed -n 's/.*WEIR_ABI \([0-9]*\)u/\1/p' core/weir.h)
+LIBRARIES := $(BUILD)/lib/libweir.a $(BUILD)/lib/libweir.so
+
 object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 LIB := $(BUILD)/libweir-core.a
 WEIR := $(BUILD)/weir
@@ -64,7 +70,7 @@ TEST_LIBS = $(shell pkg-config --libs check libmosquitto 2>/dev/null)
 TEST_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(filter-out %_kit.c,$(wildcard tests/test_*.c tests/sim_*.c)))
 TEST_MODULES := $(patsubst tests/modules/%.c,$(BUILD)/tests/modules/%.so,$(wildcard tests/modules/*.c)) \
 	$(foreach t,source sink function,$(if $(wildcard $(t)s/template.c),$(BUILD)/tests/modules/template_$(t).so))
-EXAMPLE_FILES := $(wildcard examples/*/*.c)
+EXAMPLE_FILES := $(filter-out examples/embed/%,$(wildcard examples/*/*.c)) # that one is built against an installed weir
 EXAMPLE_MODULES := $(if $(EXAMPLE_FILES),$(patsubst %.c,$(BUILD)/%.so,$(shell grep -l '^WEIR_MODULE' $(EXAMPLE_FILES))))
 EXAMPLE_PROGRAMS := $(filter-out $(EXAMPLE_MODULES:.so=),$(patsubst %.c,$(BUILD)/%,$(EXAMPLE_FILES)))
 BENCH_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bench/*.c))
@@ -74,7 +80,7 @@ FUZZERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz/fuzz_*.c)
 .SECONDARY:
 .DELETE_ON_ERROR:
 
-all: $(WEIR) $(MODULE_SO) $(EXAMPLE_MODULES) $(EXAMPLE_PROGRAMS) ## build weir, its modules and the examples
+all: $(WEIR) $(LIBRARIES) $(MODULE_SO) $(EXAMPLE_MODULES) $(EXAMPLE_PROGRAMS) ## build weir, its modules and the examples
 	@rm -f $(filter-out $(MODULE_SO),$(wildcard $(BUILD)/lib/weir/*.so))
 	@sed 's/^/left out: module /; s/\t/: /' $(BUILD)/left_out.txt
 
@@ -104,6 +110,18 @@ BUILTIN_OBJECTS := $(call object,$(BUILTIN_FILES)) $(BUILD)/builtin.o
 
 $(WEIR): $(call object,core/main.c) $(BUILTIN_OBJECTS) $(LIB)
 	$(call tell,LINK)$(CC) $(ALL_CFLAGS) -pie $(ALL_LDFLAGS) $^ -o $@ $(ALL_LIBS)
+
+# One object whose hidden names are local, so that a static link cannot meet the host's.
+$(BUILD)/libweir.o: $(call object,$(LIBRARY)) $(BUILD)/builtin.o
+	$(LD) -r $^ -o $@.all
+	$(OBJCOPY) --localize-hidden $@.all $@
+$(BUILD)/lib/libweir.a: $(BUILD)/libweir.o
+	@mkdir -p $(@D) && rm -f $@
+	$(AR) rcs $@ $^
+$(BUILD)/lib/libweir.so: $(BUILD)/libweir.o core/weir.map
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -shared -Wl,-soname,libweir.so.$(ABI) -Wl,--version-script=core/weir.map $(ALL_LDFLAGS) $(if $(SANITIZE),,-Wl,-z,defs) $< -o $@ $(ALL_LIBS)
+	@ln -sf libweir.so $@.$(ABI)
 
 define module_rule
 $(call object,$(call module_files,$(1))): FILE_CFLAGS = $$(shell pkg-config --cflags $(call module_packages,$(1)))
@@ -207,11 +225,16 @@ install: all ## install into PREFIX (/usr/local), below DESTDIR
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/weir $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/weir
 	install -s -m 755 $(WEIR) $(DESTDIR)$(PREFIX)/bin/weir
 	$(if $(MODULE_SO),install -s -m 644 $(MODULE_SO) $(DESTDIR)$(PREFIX)/lib/weir/)
-	install -m 644 core/weir.h core/weir_plugin.h $(DESTDIR)$(PREFIX)/include/weir/
+	install -m 644 core/weir.h core/weir_plugin.h core/weir_embed.h $(DESTDIR)$(PREFIX)/include/weir/
 	printf 'prefix=%s\nmoduledir=$${prefix}/lib/weir\n\nName: weir\nDescription: write functions, sources and sinks for weir\nVersion: %s\nCflags: -I$${prefix}/include/weir\n' '$(PREFIX)' '$(VERSION)' >$(DESTDIR)$(PREFIX)/lib/pkgconfig/weir.pc
+	install -s -m 644 $(BUILD)/lib/libweir.so $(DESTDIR)$(PREFIX)/lib/libweir.so.$(ABI)
+	ln -sf libweir.so.$(ABI) $(DESTDIR)$(PREFIX)/lib/libweir.so
+	install -m 644 $(BUILD)/lib/libweir.a $(DESTDIR)$(PREFIX)/lib/
+	scripts/embed-pc '$(PREFIX)' '$(VERSION)' shared >$(DESTDIR)$(PREFIX)/lib/pkgconfig/libweir.pc
+	scripts/embed-pc '$(PREFIX)' '$(VERSION)' static >$(DESTDIR)$(PREFIX)/lib/pkgconfig/libweir-static.pc
 
 uninstall: ## remove what install put there
-	rm -f $(DESTDIR)$(PREFIX)/bin/weir $(MODULES:%=$(DESTDIR)$(PREFIX)/lib/weir/%.so) $(DESTDIR)$(PREFIX)/include/weir/weir.h $(DESTDIR)$(PREFIX)/include/weir/weir_plugin.h $(DESTDIR)$(PREFIX)/lib/pkgconfig/weir.pc
+	rm -f $(DESTDIR)$(PREFIX)/bin/weir $(MODULES:%=$(DESTDIR)$(PREFIX)/lib/weir/%.so) $(DESTDIR)$(PREFIX)/include/weir/weir.h $(DESTDIR)$(PREFIX)/include/weir/weir_plugin.h $(DESTDIR)$(PREFIX)/include/weir/weir_embed.h $(addprefix $(DESTDIR)$(PREFIX)/lib/,libweir.so libweir.so.$(ABI) libweir.a pkgconfig/libweir.pc pkgconfig/libweir-static.pc) $(DESTDIR)$(PREFIX)/lib/pkgconfig/weir.pc
 	-rmdir $(DESTDIR)$(PREFIX)/lib/weir $(DESTDIR)$(PREFIX)/include/weir
 
 clean: ## remove everything that was built
