@@ -162,11 +162,14 @@ int weir_route(weir *w, const char *options)
     return part_add(w, (struct config_part){.sort = PART_ROUTE, .text = options});
 }
 
+/* The kind has a name of its own, so that a callback may be called what a built-in kind is. */
 int weir_function_callback(weir *w, const char *name, weir_function_call *call, void *user, uint32_t flags)
 {
-    struct registry_call added = {.type = name, .call = call, .user = user, .flags = flags};
+    char type[40];
+    snprintf(type, sizeof type, "callback-%zu", w ? w->part_count + 1 : 0);
+    struct registry_call added = {.type = type, .call = call, .user = user, .flags = flags};
     struct error error;
-    int result = weir_function(w, name, name, "{ concurrency: 1 }");
+    int result = weir_function(w, name, type, "{ concurrency: 1 }");
     if (result != WEIR_OK || (result = registry_add_call(w->registry, &added, &error)) == WEIR_OK)
         return result;
     w->part_count--;

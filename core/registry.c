@@ -231,8 +231,6 @@ static size_t names_known(const struct registry *r, enum sort sort, const char *
     for (const struct opened *o = r->modules; o != NULL; o = o->next)
         if (strcmp(o->module->path, PROGRAM) == 0)
             count += tables_names(sort_tables(o->module, sort), names + count, room - count);
-    for (const struct callback *c = r->calls; c != NULL && sort == SORT_FUNCTION && count < room; c = c->next)
-        names[count++] = c->type;
     return count;
 }
 

@@ -76,7 +76,7 @@ WEIR_PUBLIC int weir_route(weir *w, const char *options); /* "{ from: in, call: 
 
 /* The function `name` is this callback. It is called on threads of weir's, one call at a time, with `user` as it
  * is; what it may do is in weir.h. flags: WEIR_FUNCTION_STATE for keyed state, which goes with the name.
- * WEIR_INVALID: no name for a function, or a kind has it. For options, or calls at once, write a weir_function_ops
+ * WEIR_INVALID: a flag that is unknown, or no callback. For options, or calls at once, write a weir_function_ops
  * and weir_add it. */
 typedef int weir_function_call(void *user, const weir_batch *in, weir_out *out);
 WEIR_PUBLIC int weir_function_callback(weir *w, const char *name, weir_function_call *call, void *user,
