@@ -258,7 +258,9 @@ START_TEST(test_a_name_twice)
     inside_push(&in);
     weir_source(in.w, "in", "generate", NULL);
     weir_set(in.w, "limits", "{ workers: 1 }");
+    weir_function_callback(in.w, "mine", inside_call, &in, 0);
     ck_assert_int_eq(weir_run(in.w), WEIR_INVALID);
+    ck_assert_ptr_nonnull(strstr(weir_error(in.w), "functions/mine: is there twice"));
     ck_assert_ptr_nonnull(strstr(weir_error(in.w), "sources/in: is there twice"));
     ck_assert_ptr_nonnull(strstr(weir_error(in.w), "<section limits>:1:1: limits: is there twice"));
     weir_free(in.w);
@@ -342,10 +344,8 @@ START_TEST(test_kinds_are_checked)
     ck_assert_int_eq(weir_add(w, &twice), WEIR_INVALID);
     ck_assert_str_eq(weir_error(w), "there is a function of type \"pass\" already; rename yours\n");
     ck_assert_int_eq(weir_add(w, &future), WEIR_INVALID);
-    ck_assert_int_eq(weir_function_callback(w, "no name", inside_call, NULL, 0), WEIR_INVALID);
     ck_assert_int_eq(weir_function_callback(w, "drop", inside_call, NULL, 1u << 30), WEIR_INVALID);
-    ck_assert_int_eq(weir_function_callback(w, "twice", inside_call, NULL, 0), WEIR_OK);
-    ck_assert_int_eq(weir_function_callback(w, "twice", inside_call, NULL, 0), WEIR_INVALID);
+    ck_assert_int_eq(weir_function_callback(w, "nothing", NULL, NULL, 0), WEIR_INVALID);
     ck_assert_int_eq(weir_run(w), WEIR_INVALID); /* the first that was refused */
     weir_free(w);
 }
@@ -878,13 +878,21 @@ START_TEST(test_failed_commit_with_hands_full)
 }
 END_TEST
 
+/* What is left to a call that hangs is no leak; these are of LeakSanitizer, when it is there. */
+void __lsan_disable(void) __attribute__((weak));
+void __lsan_enable(void) __attribute__((weak));
+
 START_TEST(test_hung_call_is_given_up)
 {
     static struct inside in; /* the call that hangs goes on using it */
     inside_open(&in);
     inside_push(&in);
     weir_set(in.w, "log", "{ level: debug }");
+    if (__lsan_disable)
+        __lsan_disable();
     pthread_t thread = run_start(&in);
+    if (__lsan_enable)
+        __lsan_enable();
     weir_event event = event_of("x");
     in.hold = true;
     ck_assert_int_eq(weir_push_wait(in.w, "in", &event), WEIR_OK);
