@@ -24,27 +24,26 @@ struct weir {
     struct arena texts; /* of parts */
     struct config_part *parts;
     size_t part_count, part_room;
-    int refused; /* the first result of a call before the start that was not WEIR_OK */
-    char *said;  /* by the last failure; NULL: nothing */
-    int exit_code;
+    char *said; /* by the last failure; NULL: nothing */
 
     struct config *config;
     struct log *log;
     struct engine *engine;
     struct control_engine control;
-    bool controlled;
     struct embed_loop *loop;
     struct embed_push *pushes;
     size_t push_count;
+    int refused; /* the first result of a call before the start that was not WEIR_OK; then what the run returned */
+    int exit_code;
 
     pthread_mutex_t lock; /* for what follows */
     pthread_cond_t answered;
-    enum embed_phase phase;
     pthread_t loop_thread; /* while running */
-    bool stop_asked;
     struct list questions; /* for the status, of threads that wait */
     struct letter letter;  /* brings them to the loop */
-    bool posted;
+    enum embed_phase phase;
+    bool stop_asked, posted;
+    bool controlled; /* by the control socket; not under the lock */
 };
 
 /* embed.c: keeps the text; returns result. */

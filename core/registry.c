@@ -363,7 +363,7 @@ int registry_add_call(struct registry *r, const struct registry_call *call, stru
 
     if (c == NULL)
         return error_set(error, WEIR_NOMEM, "out of memory");
-    strcpy(c->type, call->type);
+    memcpy(c->type, call->type, strlen(call->type) + 1);
     c->user = call->user;
     c->ops = (weir_function_ops){.size = sizeof(c->ops),
                                  .type = c->type,
