@@ -224,8 +224,11 @@ static void push_return(struct push *push, struct list *taken)
 static void push_given(struct push *push, struct list *taken, const weir_emit *emit)
 {
     uint64_t position = emit->first;
-    if (!position)
-        requests_answer(push, taken, WEIR_REJECT); /* a single one */
+    if (!position) { /* none was kept */
+        while (requests_answer(push, taken, WEIR_REJECT))
+            continue;
+        return;
+    }
     LIST_EACH(request, taken, struct request, node)
     request->event.position = position++;
     list_move(&push->given, taken);
