@@ -34,6 +34,7 @@ struct push {
     size_t want_events, want_bytes;
     bool single; /* the source may refuse single events, so that each is a block of its own */
     bool made, stopping, ended;
+    struct list refused;
     struct list given; /* emitted, not settled; event.position is the journal's; the loop's alone */
 
     pthread_mutex_t lock;
@@ -111,19 +112,6 @@ static struct request *request_new(const weir_event *event)
     return request;
 }
 
-static void push_answer(struct push *push, struct request *request, weir_result result)
-{
-    pthread_mutex_lock(&push->lock);
-    list_remove(&request->node);
-    push->count--;
-    push->bytes -= request->bytes;
-    pthread_cond_broadcast(&push->room);
-    pthread_mutex_unlock(&push->lock);
-    if (request->pushed)
-        request->pushed(request->arg, result);
-    free(request);
-}
-
 /* With the lock held. */
 static bool push_room(const struct push *push, size_t bytes)
 {
@@ -147,6 +135,12 @@ static int push_queue(struct push *push, struct request *request, bool wait)
     return result;
 }
 
+static void nobody(void *arg, weir_result result)
+{
+    UNUSED(arg);
+    UNUSED(result);
+}
+
 int push_put(struct push *push, const weir_event *event, weir_pushed *pushed, void *arg, bool wait)
 {
     if (event->payload.size > (size_t)push->host->event_bytes_max)
@@ -154,7 +148,7 @@ int push_put(struct push *push, const weir_event *event, weir_pushed *pushed, vo
     struct request *request = request_new(event);
     if (!request)
         return WEIR_NOMEM;
-    request->pushed = pushed;
+    request->pushed = pushed ? pushed : nobody;
     request->arg = arg;
     if (request->event.time_us == 0)
         request->event.time_us = push->host->wall_us(push->host);
@@ -174,14 +168,30 @@ void push_end(struct push *push)
     pthread_mutex_unlock(&push->lock);
 }
 
+/* The first of them, out of the list; NULL: there is none. Its room is given back. */
+static struct request *request_take(struct push *push, struct list *requests)
+{
+    struct request *request = NULL;
+    pthread_mutex_lock(&push->lock);
+    if (!list_empty(requests)) {
+        request = LIST_FIRST(requests, struct request, node);
+        list_remove(&request->node);
+        push->count--;
+        push->bytes -= request->bytes;
+        pthread_cond_broadcast(&push->room);
+    }
+    pthread_mutex_unlock(&push->lock);
+    return request;
+}
+
 static bool requests_answer(struct push *push, struct list *requests, weir_result result)
 {
-    pthread_mutex_lock(&push->lock);
-    struct request *request = list_empty(requests) ? NULL : LIST_FIRST(requests, struct request, node);
-    pthread_mutex_unlock(&push->lock);
-    if (request)
-        push_answer(push, request, result);
-    return request != NULL;
+    struct request *request = request_take(push, requests);
+    if (!request)
+        return false;
+    request->pushed(request->arg, result);
+    free(request);
+    return true;
 }
 
 void push_close(struct push *push)
@@ -225,7 +235,8 @@ static void push_given(struct push *push, struct list *taken, const weir_emit *e
 {
     uint64_t position = emit->first;
     if (!position) { /* none was kept */
-        while (requests_answer(push, taken, WEIR_REJECT))
+        list_move(&push->refused, taken);
+        while (requests_answer(push, &push->refused, WEIR_REJECT))
             continue;
         return;
     }
@@ -273,6 +284,7 @@ static int push_init(void *state, const weir_host *host)
     push->single = source_of(host)->config->time != NULL;
     list_init(&push->queued);
     list_init(&push->given);
+    list_init(&push->refused);
     pthread_mutex_init(&push->lock, NULL);
     pthread_cond_init(&push->room, NULL);
     push->made = true;
