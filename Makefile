@@ -113,14 +113,14 @@ $(WEIR): $(call object,core/main.c) $(BUILTIN_OBJECTS) $(LIB)
 
 # One object whose hidden names are local, so that a static link cannot meet the host's.
 $(BUILD)/libweir.o: $(call object,$(LIBRARY)) $(BUILD)/builtin.o
-	$(LD) -r $^ -o $@.all
-	$(OBJCOPY) --localize-hidden $@.all $@
+	$(call tell,LINK)$(LD) -r $^ -o $@.all
+	@$(OBJCOPY) --localize-hidden $@.all $@
 $(BUILD)/lib/libweir.a: $(BUILD)/libweir.o
 	@mkdir -p $(@D) && rm -f $@
-	$(AR) rcs $@ $^
+	$(call tell,AR)$(AR) rcs $@ $^
 $(BUILD)/lib/libweir.so: $(BUILD)/libweir.o core/weir.map
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -shared -Wl,-soname,libweir.so.$(ABI) -Wl,--version-script=core/weir.map $(ALL_LDFLAGS) $(if $(SANITIZE),,-Wl,-z,defs) $< -o $@ $(ALL_LIBS)
+	$(call tell,LINK)$(CC) $(ALL_CFLAGS) -shared -Wl,-soname,libweir.so.$(ABI) -Wl,--version-script=core/weir.map $(ALL_LDFLAGS) $(if $(SANITIZE),,-Wl,-z,defs) $< -o $@ $(ALL_LIBS)
 	@ln -sf libweir.so $@.$(ABI)
 
 define module_rule

@@ -8,15 +8,19 @@ import kit
 README = open(os.path.join(kit.ROOT, "README.md")).read()
 
 
-def block(language):
+def block(language, number=0, of=1):
     found = re.findall(rf"^```{language}\n(.*?)^```", README, re.S | re.M)
-    assert len(found) == 1, f"{len(found)} blocks of {language} in the README"
-    return found[0]
+    assert len(found) == of, f"{len(found)} blocks of {language} in the README"
+    return found[number]
+
+
+def function():
+    return block("c", 0, 2)
 
 
 def prepare(place):
     """A folder as the reader sees it: core and build beside the two files."""
-    place.write("hello.c", block("c"))
+    place.write("hello.c", function())
     os.symlink(os.path.join(kit.ROOT, "core"), place.path("core"))
     os.symlink(place.build, place.path("build"))
 
@@ -91,8 +95,33 @@ def goes_on_after_a_kill(place, port):
 def case_the_function_is_clean(place):
     prepare(place)
     execute(place, "cc -std=c11 -Wall -Wextra -Wpedantic -Werror -shared -fPIC -Icore -o hello.so hello.c")
-    body = block("c")[block("c").index("static int"):block("c").index("\n}\n") + 2]
+    body = function()[function().index("static int"):function().index("\n}\n") + 2]
     assert len(body.splitlines()) <= 22, "the function is to be about 20 lines"
+
+
+def case_a_program_with_weir_inside_runs(place):
+    """The lines of the README in a main of their own, with a function that hands everything on."""
+    symbols = subprocess.run(["readelf", "-W", "--syms", place.weir_path], capture_output=True, text=True, check=True).stdout
+    if re.search("__(a|t|ub)san_|__gcov_", symbols):
+        kit.skip("release", "a library with sanitizers or coverage is not for every program")
+    text = block("c", 1, 2).replace("./data", place.path("data"))
+    source = place.write("inside.c", """#include "weir_embed.h"
+static int my_data;
+static int my_call(void *user, const weir_batch *in, weir_out *out)
+{
+    (void)user;
+    for (size_t i = 0; i < in->count; i++)
+        weir_out_forward(out, i, NULL);
+    return WEIR_OK;
+}
+int main(void)
+{
+""" + text + "return result;\n}\n")
+    lib = os.path.join(place.build, "lib")
+    subprocess.run(["cc", "-std=c11", "-Wall", "-Wextra", "-Werror", f"-I{kit.ROOT}/core", source, f"-L{lib}", f"-Wl,-rpath,{lib}",
+                    "-lweir", "-o", place.path("inside")], check=True)
+    run = subprocess.run([place.path("inside")], input="a\nb\n", capture_output=True, text=True, timeout=60)
+    assert run.returncode == 0 and run.stdout == "a\nb\n", run
 
 
 def case_what_it_names_is_there(place):

@@ -170,7 +170,7 @@ START_TEST(test_calls_run)
     ck_assert_int_eq(weir_exit_code(in.w), 0);
     ck_assert_int_eq(in.events, 300);
     ck_assert_uint_eq(inside_lines(&in), 300);
-    ck_assert_ptr_nonnull(strstr(in.log, "2 engine: ready: 1 sources, 1 routes, 1 sinks"));
+    ck_assert_ptr_nonnull(strstr(in.log, "2 engine: ready: 1 source, 1 route, 1 sink"));
     ck_assert_int_eq(weir_run(in.w), WEIR_CLOSED);
     ck_assert_int_eq(weir_set(in.w, "limits", "{ workers: 1 }"), WEIR_CLOSED);
     weir_free(in.w);

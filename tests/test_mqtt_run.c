@@ -278,17 +278,17 @@ START_TEST(says_after_a_restart_that_the_broker_forgot_the_session)
     struct broker *broker = plain_broker();
     if (!broker)
         return;
-    struct weir *weir = weir_new();
-    weir_start(weir, weir_to_file(broker_port(broker), versions[_i]));
+    struct weir *weir = daemon_new();
+    daemon_start(weir, weir_to_file(broker_port(broker), versions[_i]));
     weir_ready(weir);
     ck_assert(!weir_said(weir, "has forgotten the session")); /* there was none yet */
     client_publish(client_start(broker, NULL, NULL), "in/a", "one");
     weir_wait_lines(weir, 1);
-    ck_assert_int_eq(weir_stop(weir), 0);
+    ck_assert_int_eq(daemon_stop(weir), 0);
     weir_again(weir);
     weir_ready(weir);
     ck_assert(!weir_said(weir, "has forgotten the session"));
-    ck_assert_int_eq(weir_stop(weir), 0);
+    ck_assert_int_eq(daemon_stop(weir), 0);
     broker_kill(broker);
     unlink(testing_path(broker_folder(broker), "mosquitto.db"));
     broker_resume(broker);
