@@ -18,6 +18,12 @@
 void check_failed(const char *condition, const char *file, int line, const char *function)
     __attribute__((noreturn));
 
+/* "1 source", "2 sources" */
+static inline const char *plural_s(uint64_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
 static inline size_t size_min(size_t a, size_t b)
 {
     return a < b ? a : b;

@@ -5,6 +5,8 @@
 
 #include "flow.h"
 
+enum { POOLED_BYTES = 128 << 10 };
+
 /* What a call may put: a multiple of what it was given, and room for one whole event in any case. */
 static size_t batch_bytes_max(const struct flow *flow)
 {
@@ -24,6 +26,7 @@ struct batch *batch_new(struct flow *flow, size_t sinks)
     }
     batch->flow = flow;
     list_init(&batch->node);
+    list_init(&batch->hand);
     arena_init(&batch->arena, batch_bytes_max(flow));
     for (size_t i = 0; i < sinks; i++) {
         list_init(&batch->writes[i].node);
@@ -46,9 +49,18 @@ void batch_free(struct batch *batch)
     memory_give(batch->flow->engine, batch->charged);
     state_set_free(batch->set);
     arena_fini(&batch->arena);
+    arena_fini(&batch->kept);
     arena_fini(&batch->dead_arena);
     free(batch->writes);
     free(batch);
+}
+
+/* What waits in the pool is charged to nobody, so it must be little. */
+static void pooled_reset(struct arena *arena)
+{
+    arena_reset(arena);
+    if (arena->reserved > POOLED_BYTES)
+        arena_fini(arena);
 }
 
 void batch_reset(struct batch *batch)
@@ -65,8 +77,9 @@ void batch_reset(struct batch *batch)
     }
     state_set_free(batch->set);
     batch->set = NULL;
-    arena_reset(&batch->arena);
-    arena_reset(&batch->dead_arena);
+    pooled_reset(&batch->arena);
+    arena_fini(&batch->kept);
+    pooled_reset(&batch->dead_arena);
     list_init(&batch->dead);
     batch->route = NULL;
     batch->link = NULL;
@@ -106,6 +119,53 @@ void batch_pass(struct batch *batch, uint32_t sinks)
             batch->outputs[i].count = batch->route->count;
         }
     }
+}
+
+static const weir_event *inputs_copy(struct batch *batch)
+{
+    size_t count = batch->route->count;
+    weir_event *copies = arena_alloc(&batch->kept, size_max(count, 1) * sizeof *copies);
+    for (size_t i = 0; copies && i < count; i++) {
+        if (!arena_event(&batch->kept, &copies[i], &batch->route->events[i]))
+            return NULL;
+    }
+    return copies;
+}
+
+/* A forwarded input is the very same; what was put lies in the batch's arena. */
+static bool event_same(const weir_event *a, const weir_event *b)
+{
+    return a->payload.data == b->payload.data && a->key.data == b->key.data && a->subject.data == b->subject.data &&
+           a->id.data == b->id.data && a->headers == b->headers && a->position == b->position;
+}
+
+static void outputs_follow(struct outputs *outputs, const weir_event *before, const weir_event *now)
+{
+    if (outputs->events == before)
+        outputs->events = now;
+    for (size_t i = 0; outputs->events == outputs->own && i < outputs->count; i++) {
+        if (event_same(&outputs->own[i], &before[outputs->from[i]]))
+            outputs->own[i] = now[outputs->from[i]];
+    }
+}
+
+bool batch_keep(struct batch *batch)
+{
+    for (size_t i = 0; i < batch->flow->sink_count; i++) {
+        if (batch->writes[i].open)
+            return false;
+    }
+    const weir_event *before = batch->route->events, *now = inputs_copy(batch);
+    if (!now) {
+        arena_fini(&batch->kept);
+        return false;
+    }
+    for (size_t i = 0; i < batch->flow->sink_count; i++)
+        outputs_follow(&batch->outputs[i], before, now);
+    batch->route->events = now;
+    batch->charged += batch->kept.reserved;
+    memory_take(batch->flow->engine, batch->kept.reserved);
+    return true;
 }
 
 void batch_reject(struct batch *batch, uint32_t sink, size_t place, const char *reason)

@@ -41,10 +41,12 @@ struct batch {
     struct job job;
     struct letter letter;
     struct list node; /* in the flow's pool, or engine's waiting_calls */
+    struct list hand; /* in flow->in_hand, while a route_batch has it */
     struct flow *flow;
     struct link *link;
     struct route_batch *route;
     struct arena arena;
+    struct arena kept; /* the copy of its inputs, when it had to let go of the blocks they came in */
     struct state_set *set;
     size_t charged; /* of the memory ceiling */
 
@@ -76,6 +78,8 @@ weir_batch batch_view(const struct batch *batch);
 void batch_call(struct batch *batch, size_t worker);
 /* Makes the outputs of every sink in `sinks` (bits) the inputs themselves. */
 void batch_pass(struct batch *batch, uint32_t sinks);
+/* Copies what of the batch lies in its inputs' blocks. False: it cannot be, a sink has views; or no memory. */
+bool batch_keep(struct batch *batch);
 /* A sink rejected output `place`: the reason is kept for the dead letter. */
 void batch_reject(struct batch *batch, uint32_t sink, size_t place, const char *reason);
 const char *batch_failure(const struct batch *batch, size_t index); /* why input `index` failed */

@@ -354,7 +354,10 @@ static void batch_failed(struct batch *batch)
 static void slot_of_batch(const struct batch *batch, struct slot *slot)
 {
     const struct link *link = batch->link;
-    *slot = (struct slot){.lane = batch->route->lane, .attempt = batch->route->attempt};
+    *slot = (struct slot){.lane = batch->route->lane,
+                          .attempt = batch->route->attempt,
+                          .suspect = batch->route->suspect,
+                          .replay = batch->route->replay};
     snprintf(slot->route, sizeof slot->route, "%s", batch->flow->config->name);
     snprintf(slot->source, sizeof slot->source, "%s", link->shard->source->instance.name);
     slot->shard_hash = link->shard->name_hash;

@@ -4,9 +4,11 @@
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "command.h"
 #include "config.h"
+#include "engine.h"
 #include "print.h"
 
 static const char *order_text(const struct config_route *route)
@@ -205,6 +207,16 @@ static int check_faults(const struct invocation *invocation, const char *file, c
                            config->report.count == 1 ? "" : "s", file);
 }
 
+/* What the kinds themselves refuse shows only when everything else is right. What they have to say beside that goes
+ * where a run would say it. */
+static int check_kinds(struct config *config)
+{
+    struct log *log = log_new(STDERR_FILENO, LOG_WARN, config->log_json != 0);
+    engine_try(config, log, &config->report);
+    log_free(log);
+    return config->report.count ? WEIR_INVALID : WEIR_OK;
+}
+
 static int check_run(struct invocation *invocation)
 {
     const char *file = invocation->operands[0];
@@ -212,6 +224,8 @@ static int check_run(struct invocation *invocation)
     struct registry *registry = registry_new(NULL);
     int result = registry ? config_load(&config, file, registry) : WEIR_NOMEM;
     int code = EXIT_DONE;
+    if (result == WEIR_OK)
+        result = check_kinds(config);
     if (result != WEIR_OK)
         code = check_faults(invocation, file, config);
     else if (invocation->json)

@@ -112,7 +112,7 @@ static bool attempt_visit(void *arg, weir_view key, weir_view value)
         json_add_bytes(item, "source", parts[1]);
         json_add_bytes(item, "shard", parts[2]);
         json_add_count(item, "position", get_be64(rest.data));
-        json_add_count(item, "attempts", get_le32(value.data));
+        json_add_count(item, "attempts", get_le32(value.data) & ~ATTEMPT_AMONG);
         cJSON_AddItemToArray(section->list, item);
         return true;
     }
@@ -121,7 +121,7 @@ static bool attempt_visit(void *arg, weir_view key, weir_view value)
               (const char *const[]){print_safe(arena, parts[0], NAME_MAX_BYTES),
                                     print_safe(arena, parts[1], NAME_MAX_BYTES), print_safe(arena, parts[2], 60),
                                     print_number(arena, get_be64(rest.data)),
-                                    print_number(arena, get_le32(value.data))});
+                                    print_number(arena, get_le32(value.data) & ~ATTEMPT_AMONG)});
     return true;
 }
 

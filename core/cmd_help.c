@@ -44,6 +44,8 @@ static void topic_text(const struct topic *topic, const char *sort, const char *
 static void topic_json(struct topic *topic, const char *sort, const char *summary, const weir_option *rows)
 {
     cJSON *item = cJSON_CreateObject();
+    if (!topic->found)
+        json_list_open(&topic->list, topic->invocation->out, "kinds");
     char *options = NULL;
     size_t size;
     FILE *memory = rows && rows->name ? open_memstream(&options, &size) : NULL;
@@ -95,6 +97,53 @@ static int topic_missing(const struct topic *topic)
                            near ? near : "", near ? "`?" : "");
 }
 
+static void command_json(struct json_list *list, const struct command *command)
+{
+    cJSON *item = cJSON_CreateObject();
+    cJSON_AddStringToObject(item, "name", command->name);
+    cJSON_AddStringToObject(item, "operands", command->operands);
+    cJSON_AddStringToObject(item, "summary", command->summary);
+    json_add_bytes(item, "text", view_of(command->text));
+    cJSON_AddBoolToObject(item, "json", command->prints);
+    cJSON *options = cJSON_AddArrayToObject(item, "options");
+    for (const struct command_option *row = command->options; row && row->name; row++) {
+        cJSON *option = cJSON_CreateObject();
+        cJSON_AddStringToObject(option, "name", row->name);
+        json_add_bytes(option, "argument", view_of(row->argument));
+        cJSON_AddStringToObject(option, "help", row->help);
+        cJSON_AddItemToArray(options, option);
+    }
+    json_list_add(list, item);
+}
+
+/* All commands, those of a group, or one. */
+static int commands_json(const struct invocation *invocation, const char *group, const struct command *only)
+{
+    struct json_list list;
+    json_list_open(&list, invocation->out, "commands");
+    for (size_t i = 0; commands[i]; i++)
+        if (only ? only == commands[i] : !group || command_in_group(commands[i], group))
+            command_json(&list, commands[i]);
+    json_list_close(&list, NULL);
+    return EXIT_DONE;
+}
+
+static int help_command(const struct invocation *invocation, const struct command *command)
+{
+    if (invocation->json)
+        return commands_json(invocation, NULL, command);
+    command_usage(invocation->out, command);
+    return EXIT_DONE;
+}
+
+static int help_group(const struct invocation *invocation, const char *group)
+{
+    if (invocation->json)
+        return commands_json(invocation, group, NULL);
+    command_lines(invocation->out, group);
+    return EXIT_DONE;
+}
+
 static int topic_options(const struct invocation *invocation, const char *word)
 {
     struct registry *registry = registry_new(NULL);
@@ -103,39 +152,48 @@ static int topic_options(const struct invocation *invocation, const char *word)
         return invocation_fail(invocation, EXIT_FAILED, "out of memory");
     arena_init(&topic.arena, 0);
     topic_name(&topic, "exit-codes");
-    if (invocation->json)
-        json_list_open(&topic.list, invocation->out, "kinds");
+    for (size_t i = 0; commands[i]; i++)
+        topic_name(&topic, commands[i]->name);
     for (const struct config_section *section = config_sections; section->name; section++)
         topic_visit(&topic, "section", section->name, section->summary, section->rows, NULL);
     registry_each(registry, topic_visit, &topic);
-    if (invocation->json)
+    if (topic.found && invocation->json)
         json_list_close(&topic.list, NULL);
-    int code = topic.found ? EXIT_DONE : topic_missing(&topic);
+    int code = topic.found                  ? EXIT_DONE
+               : command_group_exists(word) ? help_group(invocation, word)
+                                            : topic_missing(&topic);
     arena_fini(&topic.arena);
     registry_free(registry);
     return code;
 }
 
-static int help_all(const struct invocation *invocation)
+static int help_exit_codes(const struct invocation *invocation)
 {
     struct json_list list;
     if (!invocation->json) {
-        command_overview(invocation->out);
-        fputs("\nSections:", invocation->out);
-        for (const struct config_section *section = config_sections; section->name; section++)
-            fprintf(invocation->out, " %s", section->name);
-        fputs("\n`weir list` names the kinds.\n", invocation->out);
+        command_exit_codes_print(invocation->out);
         return EXIT_DONE;
     }
-    json_list_open(&list, invocation->out, "commands");
-    for (size_t i = 0; commands[i]; i++) {
+    json_list_open(&list, invocation->out, "exit_codes");
+    for (int code = 0; command_exit_codes[code]; code++) {
         cJSON *item = cJSON_CreateObject();
-        cJSON_AddStringToObject(item, "name", commands[i]->name);
-        cJSON_AddStringToObject(item, "operands", commands[i]->operands);
-        cJSON_AddStringToObject(item, "summary", commands[i]->summary);
+        json_add_count(item, "code", (uint64_t)code);
+        cJSON_AddStringToObject(item, "meaning", command_exit_codes[code]);
         json_list_add(&list, item);
     }
     json_list_close(&list, NULL);
+    return EXIT_DONE;
+}
+
+static int help_all(const struct invocation *invocation)
+{
+    if (invocation->json)
+        return commands_json(invocation, NULL, NULL);
+    command_overview(invocation->out);
+    fputs("\nSections:", invocation->out);
+    for (const struct config_section *section = config_sections; section->name; section++)
+        fprintf(invocation->out, " %s", section->name);
+    fputs("\n`weir list` names the kinds.\n", invocation->out);
     return EXIT_DONE;
 }
 
@@ -146,16 +204,10 @@ static int help_run(struct invocation *invocation)
         return help_all(invocation);
     snprintf(word, sizeof word, "%s%s%s", invocation->operands[0], invocation->operand_count > 1 ? " " : "",
              invocation->operand_count > 1 ? invocation->operands[1] : "");
-    if (!strcmp(word, "exit-codes") && !invocation->json) {
-        fputs(command_exit_codes, invocation->out);
-        return EXIT_DONE;
-    }
+    if (!strcmp(word, "exit-codes"))
+        return help_exit_codes(invocation);
     const struct command *command = command_find(word);
-    if (command && !invocation->json) {
-        command_usage(invocation->out, command);
-        return EXIT_DONE;
-    }
-    return topic_options(invocation, word);
+    return command ? help_command(invocation, command) : topic_options(invocation, word);
 }
 
 const struct command command_help = {

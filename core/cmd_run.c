@@ -5,7 +5,9 @@
  *   2. Run. The first SIGTERM or SIGINT stops the engine: it takes nothing more and finishes what is in flight.
  *   3. Close the control socket, then the engine with the store's lock. The exit code is the engine's.
  * How it fails: faults of the file are all printed (EXIT_CONFIG); a store that is locked, newer or damaged is
- * EXIT_STORE; without a control socket weir runs all the same, and says so. A second signal ends at once. */
+ * EXIT_STORE; without a control socket weir runs all the same, and says so. A second signal ends at once. A run
+ * that broke off (a failed commit, a call that hangs) ends the process where it stands: nothing is waited for or
+ * undone. */
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -88,9 +90,19 @@ static int run_engine(struct run *run)
         log_write(run->log, LOG_WARN, "run", "there is no control socket, commands cannot reach this run: %s",
                   error.text);
     int code = engine_run(run->engine);
+    if (engine_end(run->engine) != ENGINE_ENDED)
+        _exit(code);
     control_engine_close(&run->control);
     signals_stop(run);
     return code;
+}
+
+static int run_faults(const struct run *run)
+{
+    const struct yaml_report *report = &run->config->report;
+    fwrite(report->text, 1, report->size, run->invocation->err);
+    return invocation_fail(run->invocation, EXIT_CONFIG, "nothing was started: %zu fault%s in %s", report->count,
+                           report->count == 1 ? "" : "s", run->invocation->operands[0]);
 }
 
 static int run_new(struct run *run)
@@ -101,10 +113,15 @@ static int run_new(struct run *run)
     if (!run->log)
         return invocation_fail(run->invocation, EXIT_FAILED, "out of memory");
     int result = engine_new(&run->engine, run->config, run->log, &error);
-    if (result != WEIR_OK) {
+    if (result != WEIR_OK)
         run->engine = NULL;
+    /* When a kind refused its options, all that any kind refuses is told, as by check. */
+    if (result == WEIR_INVALID)
+        engine_try(run->config, run->log, &run->config->report);
+    if (run->config->report.count)
+        return run_faults(run);
+    if (result != WEIR_OK)
         return invocation_fail(run->invocation, exit_of_result(result), "%s", error.text);
-    }
     return EXIT_DONE;
 }
 
@@ -116,9 +133,7 @@ static int run_load(struct run *run, const char *file)
         return EXIT_DONE;
     if (!run->config || !run->config->report.count)
         return invocation_fail(run->invocation, EXIT_FAILED, "%s", result_name(result));
-    fwrite(run->config->report.text, 1, run->config->report.size, run->invocation->err);
-    return invocation_fail(run->invocation, EXIT_CONFIG, "nothing was started: %zu fault%s in %s",
-                           run->config->report.count, run->config->report.count == 1 ? "" : "s", file);
+    return run_faults(run);
 }
 
 /* A peer that goes away, or a file at its size limit, is an error of one write and not the end of the process. What

@@ -27,12 +27,15 @@ const struct command *const commands[] = {
     NULL,
 };
 
-const char command_exit_codes[] = "  0  done\n"
-                                  "  1  failed while running, or nothing was found\n"
-                                  "  2  the command line is wrong\n"
-                                  "  3  the configuration is wrong\n"
-                                  "  4  the store is locked, of another layout, damaged or not there\n"
-                                  "  5  a commit failed: nothing more was acknowledged\n";
+const char *const command_exit_codes[] = {
+    [EXIT_DONE] = "done",
+    [EXIT_FAILED] = "failed while running, or nothing was found",
+    [EXIT_USAGE] = "the command line is wrong",
+    [EXIT_CONFIG] = "the configuration is wrong",
+    [EXIT_STORE] = "the store is locked, of another layout, damaged or not there",
+    [EXIT_COMMIT] = "a commit failed: nothing more was acknowledged",
+    NULL,
+};
 
 static const struct command_option option_output = {"output", "FORMAT", "text (default) or json; short: -o"};
 static const struct command_option option_help_row = {"help", NULL, "print this; short: -h"};
@@ -51,25 +54,31 @@ static size_t first_word(const char *name)
     return strcspn(name, " ");
 }
 
-static bool is_group(const struct command *command, const char *word)
+bool command_in_group(const struct command *command, const char *word)
 {
     size_t length = first_word(command->name);
     return command->name[length] && strlen(word) == length && !strncmp(command->name, word, length);
 }
 
-static bool group_exists(const char *word)
+bool command_group_exists(const char *word)
 {
     for (size_t i = 0; commands[i]; i++)
-        if (is_group(commands[i], word))
+        if (command_in_group(commands[i], word))
             return true;
     return false;
 }
 
-static void command_lines(FILE *to, const char *group)
+void command_lines(FILE *to, const char *group)
 {
     for (size_t i = 0; commands[i]; i++)
-        if (!group || is_group(commands[i], group))
+        if (!group || command_in_group(commands[i], group))
             fprintf(to, "  %-18s %s\n", commands[i]->name, commands[i]->summary);
+}
+
+void command_exit_codes_print(FILE *to)
+{
+    for (int code = 0; command_exit_codes[code]; code++)
+        fprintf(to, "  %d  %s\n", code, command_exit_codes[code]);
 }
 
 void command_overview(FILE *to)
@@ -81,7 +90,7 @@ void command_overview(FILE *to)
     command_lines(to, NULL);
     fputs("\n", to);
     print_title(to, "Exit codes");
-    fputs(command_exit_codes, to);
+    command_exit_codes_print(to);
     fputs("\n`weir COMMAND --help` says more about a command, `weir help KIND` about a source, a sink, a function "
           "or\n"
           "a section of the configuration file.\n",
@@ -283,7 +292,7 @@ static int command_unknown(FILE *err, const char *group, const char *word)
     size_t count = 0;
     for (size_t i = 0; commands[i] && count < ARRAY_COUNT(names); i++) {
         size_t length = first_word(commands[i]->name);
-        if (group && !is_group(commands[i], group))
+        if (group && !command_in_group(commands[i], group))
             continue;
         snprintf(firsts[count], sizeof firsts[count], "%.*s", (int)length, commands[i]->name);
         names[count] = group ? commands[i]->name + length + 1 : firsts[count];
@@ -330,7 +339,7 @@ static int words_start(struct invocation *invocation, struct words *words)
         command_overview(invocation->out);
         return EXIT_DONE;
     }
-    if (group_exists(word))
+    if (command_group_exists(word))
         return group_start(invocation, word, words);
     invocation->command = command_find(strcmp(word, "--version") ? word : "version");
     if (!invocation->command)

@@ -61,7 +61,12 @@ int exit_of_result(int result);
 void command_overview(FILE *to);                             /* every command with its summary */
 void command_usage(FILE *to, const struct command *command); /* what --help prints */
 const struct command *command_find(const char *name);
-extern const char command_exit_codes[];
+/* `dead` is the group of `dead list`, `dead show` and so on. */
+bool command_group_exists(const char *word);
+bool command_in_group(const struct command *command, const char *word);
+void command_lines(FILE *to, const char *group); /* a line for each of the group, or of all (NULL) */
+extern const char *const command_exit_codes[];   /* what each means, up to NULL */
+void command_exit_codes_print(FILE *to);
 /* The next of what weir was built without; *at begins at builtin_left_out. False: no more. */
 bool left_out_next(const char **at, weir_view *name, weir_view *reason);
 

@@ -41,7 +41,7 @@ struct committer {
     struct half keeps, accepts;
     uv_timer_t retry;
     size_t changes;
-    bool wanted, full, pumping;
+    bool wanted, full, stuck, pumping;
 };
 
 static void commit_pump(struct committer *committer);
@@ -101,7 +101,7 @@ static void chunks_drop(struct list *chunks)
     while (!list_empty(chunks)) {
         struct journal_chunk *chunk = LIST_FIRST(chunks, struct journal_chunk, node);
         list_remove(&chunk->node);
-        block_drop(&chunk->block);
+        block_drop(&chunk->lent.block);
     }
 }
 
@@ -182,6 +182,11 @@ bool commit_idle(const struct committer *committer)
            list_empty(&committer->chunks) && committer->changes == 0;
 }
 
+bool commit_busy(const struct committer *committer)
+{
+    return committer->keeps.open || committer->accepts.open || committer->changes;
+}
+
 bool commit_full(const struct committer *committer)
 {
     return committer->full;
@@ -202,7 +207,6 @@ static void ticket_durable(struct ticket *ticket)
         state_map_settle(&link->lanes[set->lane], set);
         state_set_free(set);
     }
-    link->committed = ticket->low;
     struct route_input input = {.type = ROUTE_COMMITTED, .shard = link->handle, .ticket = ticket->ticket};
     struct flow *flow = link->flow;
     ticket_free(ticket);
@@ -211,6 +215,9 @@ static void ticket_durable(struct ticket *ticket)
 
 static void keeps_done(struct committer *committer)
 {
+    if (committer->stuck)
+        log_write(committer->engine->log, LOG_INFO, "store", "there is room for checkpoints again");
+    committer->stuck = false;
     struct list done;
     list_init(&done);
     list_move(&done, &committer->open_tickets);
@@ -233,6 +240,17 @@ static void accepts_done(struct committer *committer)
     }
 }
 
+static void keeps_no_room(struct committer *committer)
+{
+    if (!committer->stuck)
+        log_write(
+            committer->engine->log, LOG_ERROR, "store",
+            "no room in %s even for checkpoints and dead letters: waiting until there is (raise store.size_max, "
+            "free the file system, or `weir dead drop`); nothing is lost",
+            committer->engine->config->store_path);
+    committer->stuck = true;
+}
+
 static void half_full(struct half *half)
 {
     struct committer *committer = half->committer;
@@ -241,9 +259,7 @@ static void half_full(struct half *half)
     if (accepts)
         commit_no_room(committer->engine);
     else
-        log_write(committer->engine->log, LOG_ERROR, "store",
-                  "no room in %s even for checkpoints: waiting until there is; nothing is lost",
-                  committer->engine->config->store_path);
+        keeps_no_room(committer);
     uv_timer_start(&committer->retry, retry_due, RETRY_MS, 0);
 }
 
@@ -252,6 +268,10 @@ static void half_answered(struct letter *letter)
     struct half *half = CONTAINER_OF(letter, struct half, letter);
     struct committer *committer = half->committer;
     half->open = false;
+    if (committer->engine->broken) { /* nobody is told; what the store gave back is freed with the committer */
+        half->again = half->result == WEIR_FULL || half->result == WEIR_NOMEM;
+        return;
+    }
     if (half->result == WEIR_OK) {
         half->ops = NULL;
         if (half == &committer->keeps)
@@ -263,8 +283,7 @@ static void half_answered(struct letter *letter)
     } else {
         log_write(
             committer->engine->log, LOG_ERROR, "store",
-            "a commit failed (%s): nothing more is settled; the process ends, start it again when the disk is "
-            "sound",
+            "a commit failed (%s): nothing more is settled; this run ends, start again when the disk is sound",
             result_name(half->result));
         engine_fail(committer->engine, EXIT_COMMIT);
         return;
@@ -346,7 +365,7 @@ static void halves_again(struct committer *committer)
 
 static void commit_pump(struct committer *committer)
 {
-    if (committer->pumping || committer->engine->exit_code == EXIT_COMMIT)
+    if (committer->pumping || committer->engine->broken)
         return;
     committer->pumping = true;
     if (!uv_is_active((uv_handle_t *)&committer->retry))

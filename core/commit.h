@@ -25,6 +25,7 @@ void committer_close(struct committer *committer);   /* its handles */
 void commit_turn(struct engine *engine);             /* once a turn */
 void commit_want(struct engine *engine);             /* a transaction should happen, as soon as none is under way */
 bool commit_idle(const struct committer *committer); /* nothing under way, nothing waits */
+bool commit_busy(const struct committer *committer); /* an answer of the store is still to come */
 bool commit_full(const struct committer *committer); /* the last appends were refused for want of room */
 
 /* What goes into the next transaction. */

@@ -54,17 +54,22 @@ static void top_load(struct loading *l)
                    option_number(WEIR_OPTION_SIZE, values.memory, limit));
 }
 
-static void loading_run(struct loading *l, const char *path)
+/* The first file gives the configuration its name. */
+static void loading_run(struct loading *l, const struct config_part *parts, size_t count)
 {
     struct config *c = l->config;
+    const char *path = "-";
 
+    for (size_t i = count; i-- > 0;)
+        if (parts[i].sort == PART_FILE)
+            path = parts[i].text;
     c->file = arena_text(&c->arena, view_of(path));
     c->folder = option_path(&c->arena, strcmp(path, "-") == 0 ? "" : path, ".");
     if (c->file == NULL || c->folder == NULL) {
         yaml_fault(l->report, NULL, "out of memory");
         return;
     }
-    if (!loading_files(l, path))
+    if (!loading_parts(l, parts, count))
         return;
     top_load(l);
     loading_kinds(l);
@@ -72,6 +77,14 @@ static void loading_run(struct loading *l, const char *path)
 }
 
 int config_load(struct config **config, const char *path, struct registry *registry)
+{
+    struct config_part part = {.sort = PART_FILE, .text = path};
+
+    return config_load_parts(config, &part, 1, registry);
+}
+
+int config_load_parts(struct config **config, const struct config_part *parts, size_t count,
+                      struct registry *registry)
 {
     struct config *c = calloc(1, sizeof(*c));
     struct loading l = {.config = c, .registry = registry};
@@ -81,7 +94,7 @@ int config_load(struct config **config, const char *path, struct registry *regis
         return WEIR_NOMEM;
     arena_init(&c->arena, ARENA_MAX);
     l.report = &c->report;
-    loading_run(&l, path);
+    loading_run(&l, parts, count);
     return c->report.count == 0 ? WEIR_OK : WEIR_INVALID;
 }
 

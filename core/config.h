@@ -35,6 +35,8 @@ struct config_function {
     const weir_function_ops *ops;
     const struct yaml_node *node; /* the mapping its options lie in: `options:` for a module; may be NULL */
     int64_t concurrency;          /* calls at once over all routes; 0: no bound */
+    bool has_user;                /* a callback: its self is `user` */
+    void *user;
 };
 
 struct config_output {
@@ -87,6 +89,26 @@ struct config {
  * of everything and give them back (what `weir check` does); functions' and plug-ins' init are never called here.
  */
 int config_load(struct config **config, const char *path, struct registry *registry);
+
+/* A configuration in parts, merged as a file and its includes are. */
+enum config_part_sort {
+    PART_FILE,     /* text: its path */
+    PART_TEXT,     /* text: what such a file holds */
+    PART_SOURCE,   /* name, and in text a mapping with its options; type: its `type`, NULL: text says it */
+    PART_FUNCTION, /* the same */
+    PART_SINK,     /* the same */
+    PART_ROUTE,    /* text: a mapping, one entry of `routes` */
+    PART_SECTION   /* name: a section of the top level; text: what it holds */
+};
+struct config_part {
+    enum config_part_sort sort;
+    const char *name, *type;
+    const char *text; /* NULL or "": an empty mapping */
+};
+/* config_load of parts; the texts need to live no longer than the call. In faults each part has a place as
+ * "<source meters>:1:9". Relative paths in them start at the current folder. */
+int config_load_parts(struct config **config, const struct config_part *parts, size_t count,
+                      struct registry *registry);
 void config_free(struct config *config);
 
 /* Keys that every source, sink or function has, beside its own options. */

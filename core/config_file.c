@@ -1,4 +1,4 @@
-/* config_file.c: a file and its includes as one tree.
+/* config_file.c: files and other parts, with their includes, as one tree.
  *
  * 1. The file is read; what its sections hold is added to the merged ones.
  * 2. Its includes follow, each the same way, paths from the folder of the file that names them.
@@ -105,6 +105,17 @@ static void root_add(struct merge *m, const struct yaml_node *root)
 
 static void file_load(struct merge *m, const char *path, const struct yaml_node *at);
 
+/* Whether reading it may go well; errno says why not. */
+static bool file_readable(const char *path)
+{
+    struct stat info;
+
+    if (access(path, R_OK) != 0 || stat(path, &info) != 0)
+        return false;
+    errno = EISDIR;
+    return !S_ISDIR(info.st_mode);
+}
+
 static void include_load(struct merge *m, const struct yaml_node *item)
 {
     const char *slash = strrchr(item->file, '/'), *path = item->text;
@@ -117,7 +128,7 @@ static void include_load(struct merge *m, const struct yaml_node *item)
         path = arena_printf(&m->l->config->arena, "%.*s/%s", (int)(slash - item->file), item->file, path);
     if (path == NULL)
         yaml_fault(m->l->report, item, "out of memory");
-    else if (access(path, R_OK) != 0)
+    else if (!file_readable(path))
         yaml_fault(m->l->report, item, "cannot be read: %s; paths start at the folder of this file",
                    strerror(errno));
     else
@@ -163,6 +174,22 @@ static bool file_enter(struct merge *m, const char *path, const struct yaml_node
     return true;
 }
 
+static void tree_take(struct merge *m, const struct yaml_node *root)
+{
+    if (m->l->root == NULL)
+        m->l->root = root;
+    root_add(m, root);
+    includes_load(m, yaml_get(root, "include"));
+}
+
+static bool tree_check(struct merge *m, const struct yaml_node *root)
+{
+    if (root->kind == YAML_MAPPING)
+        return true;
+    yaml_fault(m->l->report, root, "the file is no mapping; expected `sources:`, `sinks:`, `routes:` ...");
+    return false;
+}
+
 /* at: the include that names it; NULL: the first file. */
 static void file_load(struct merge *m, const char *path, const struct yaml_node *at)
 {
@@ -172,16 +199,9 @@ static void file_load(struct merge *m, const char *path, const struct yaml_node 
     if (!file_enter(m, path, at))
         return;
     yaml_load(path, &m->l->config->arena, &root, m->l->report);
-    if (root == NULL)
+    if (root == NULL || !tree_check(m, root))
         return;
-    if (root->kind != YAML_MAPPING) {
-        yaml_fault(m->l->report, root, "the file is no mapping; expected `sources:`, `sinks:`, `routes:` ...");
-        return;
-    }
-    if (m->l->root == NULL)
-        m->l->root = root;
-    root_add(m, root);
-    includes_load(m, yaml_get(root, "include"));
+    tree_take(m, root);
     m->files[mine].open = false;
 }
 
@@ -221,7 +241,32 @@ static const struct yaml_node *node_merge(struct merge *m, const struct yaml_nod
     return node;
 }
 
-bool loading_files(struct loading *l, const char *path)
+/* A part that cannot be read ends the reading, but only after the others were looked at too: what is missing with
+ * it would only be reported as its consequence. */
+static bool parts_take(struct merge *m, const struct config_part *parts, size_t count)
+{
+    bool ok = true;
+
+    for (size_t i = 0; i < count; i++) {
+        const struct yaml_node *root = NULL;
+        size_t number = 1;
+
+        if (parts[i].sort == PART_FILE) {
+            file_load(m, parts[i].text, NULL);
+            continue;
+        }
+        for (size_t j = 0; j < i; j++)
+            number += parts[j].sort == parts[i].sort;
+        root = part_load(m->l, &parts[i], number);
+        if (root != NULL && tree_check(m, root))
+            tree_take(m, root);
+        else
+            ok = false;
+    }
+    return ok && m->l->root != NULL;
+}
+
+bool loading_parts(struct loading *l, const struct config_part *parts, size_t count)
 {
     struct merge *m = loading_alloc(l, 1, sizeof(*m));
     const struct yaml_node **targets[SECTIONS] = {&l->sources, &l->functions, &l->sinks, &l->routes};
@@ -229,9 +274,11 @@ bool loading_files(struct loading *l, const char *path)
     if (m == NULL)
         return false;
     m->l = l;
-    file_load(m, path, NULL);
-    if (l->root == NULL)
+    if (!parts_take(m, parts, count)) {
+        if (count == 0)
+            yaml_fault(l->report, NULL, "there is no configuration; it needs at least a route");
         return false;
+    }
     for (int i = 0; i < SECTIONS; i++) {
         if (m->first[i] == NULL)
             continue;

@@ -11,7 +11,7 @@ bool config_name_valid(const char *name)
 {
     size_t n = strlen(name);
 
-    return n >= 1 && n <= 64 &&
+    return n >= 1 && n <= CONFIG_NAME_MAX &&
            strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") == n;
 }
 
@@ -182,6 +182,7 @@ static void function_load(struct loading *l, struct config_function *function, c
                    "%s", error.text);
         return;
     }
+    function->has_user = registry_user(l->registry, function->ops, &function->user);
     trial_fill(l, &(struct trial){function->ops->options, function->ops->state_size, function->node,
                                   module ? NULL : config_function_skip});
 }

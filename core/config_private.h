@@ -55,13 +55,17 @@ struct loading {
     bool *source_used, *function_used, *sink_used;
 };
 
-/* config_file.c: reads the file and its includes; false: nothing can be read further. */
-bool loading_files(struct loading *l, const char *path);
+/* config_file.c: reads the parts and what they include; false: nothing can be read further. */
+bool loading_parts(struct loading *l, const struct config_part *parts, size_t count);
+/* config_part.c: what a part that is no file holds, as a root; NULL after a fault. number: from 1, among its sort.
+ */
+const struct yaml_node *part_load(struct loading *l, const struct config_part *part, size_t number);
 /* config_kinds.c: the sources, functions and sinks. */
 void loading_kinds(struct loading *l);
 /* config_route.c */
 void loading_routes(struct loading *l);
 
+#define CONFIG_NAME_MAX 64
 /* 1 to 64 letters, digits, _ - or . */
 bool config_name_valid(const char *name);
 /* Zeroed memory of the configuration, at least one element; NULL after a fault. */

@@ -265,6 +265,18 @@ static void moved_check(const struct route_load *r)
             "that keeps state has some to leave behind; remove it");
 }
 
+/* A cheap function keeps nothing and touches nothing, so without a sink the route is dead. */
+static void effect_check(const struct route_load *r)
+{
+    if (yaml_get(r->node, "to") != NULL || r->route->call_count == 0)
+        return;
+    for (size_t i = 0; i < r->route->call_count; i++)
+        if (r->route->call[i]->ops == NULL || (r->route->call[i]->ops->flags & WEIR_FUNCTION_CHEAP) == 0)
+            return;
+    yaml_fault(r->l->report, r->node, "has no effect: \"%s\" keeps nothing and sends nothing; add `to: SINK`",
+               r->route->call[r->route->call_count - 1]->name);
+}
+
 /* <from>-<function or sink> */
 static void name_take(struct route_load *r)
 {
@@ -276,7 +288,7 @@ static void name_take(struct route_load *r)
         second = route->sinks[0]->name;
     if (route->name == NULL && route->from_count > 0 && second != NULL) {
         route->name = arena_printf(&r->l->config->arena, "%s-%s", route->from[0]->name, second);
-        if (route->name != NULL && !config_name_valid(route->name))
+        if (route->name != NULL && strlen(route->name) > CONFIG_NAME_MAX)
             yaml_fault(r->l->report, r->node, "has a name of more than 64 characters by default; give it a `name`");
     } else if (route->name != NULL && !config_name_valid(route->name)) {
         yaml_fault(r->l->report, option_node(r->node, "name"), "is no name; use 1 to 64 letters, digits, _ - or .");
@@ -311,6 +323,7 @@ static void route_load(struct loading *l, struct config_route *route, const stru
         window_check(&r);
         order_check(&r);
         moved_check(&r);
+        effect_check(&r);
     }
 }
 

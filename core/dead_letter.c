@@ -6,6 +6,7 @@
 
 #include "clock.h"
 #include "commit.h"
+#include "crash.h"
 #include "field.h"
 #include "keys.h"
 
@@ -148,6 +149,24 @@ static struct replay *replay_new(struct engine *engine, weir_view key, weir_view
     return replay;
 }
 
+/* It ended the last process: it stays a dead letter until somebody asks again. */
+static void replay_crashed(struct replay *replay)
+{
+    struct engine *engine = replay->engine;
+    struct dead_letter *dead = &replay->dead;
+    dead->replay_asked = false;
+    dead->replays++;
+    dead->attempts++;
+    dead->last_us = clock_wall_us();
+    dead->cause = view_of("the process ended inside the call of its replay");
+    store_ops_put(commit_ops(engine), TABLE_DEAD, key_view(&replay->key), dead_encode(dead, &replay->arena));
+    commit_want(engine);
+    log_write(engine->log, LOG_ERROR, replay->link->flow->config->name,
+              "the last run ended inside the call of a dead letter's replay, position %llu; it stays a dead letter",
+              (unsigned long long)dead->position);
+    block_drop(&replay->block);
+}
+
 struct replay_scan {
     struct engine *engine;
     size_t visited;
@@ -173,7 +192,10 @@ static bool replay_visit(void *arg, weir_view key, weir_view value)
     bool gone = replay->link && (!replay->link->handle || replay->link->flow->failed);
     gone |= replay->link && replay->dead.stage.size && replay_sink(replay->link->flow, &replay->dead) == SIZE_MAX;
     if (replay->link && !gone) {
-        replay_start(replay);
+        if (crash_replayed(replay->link, replay->dead.position))
+            replay_crashed(replay);
+        else
+            replay_start(replay);
         return true;
     }
     if (replay->dead.replay_asked)
@@ -325,8 +347,8 @@ void dead_letters_keep(struct batch *batch)
         dead_supersede(batch, record, ops);
         commit_want(flow->engine);
         metric_add(flow->dead, 1);
-        log_write(flow->engine->log, LOG_WARN, flow->config->name, "dead letter %s after %u attempts: %s",
-                  record->id, record->attempts, record->cause);
+        log_write(flow->engine->log, LOG_WARN, flow->config->name, "dead letter %s after %u attempt%s: %s",
+                  record->id, record->attempts, plural_s(record->attempts), record->cause);
     }
 }
 

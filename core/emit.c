@@ -5,17 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "borrow.h"
 #include "clock.h"
 #include "field.h"
 #include "flow.h"
-
-struct emitted {
-    struct block block;
-    struct engine *engine;
-    struct arena arena;
-    void *owner;
-    void (*give_back)(void *owner);
-};
 
 static bool time_number(weir_view text, int64_t unit, int64_t *time_us)
 {
@@ -117,24 +110,34 @@ const weir_event *emit_prepare(struct source *source, struct shard *shard, const
     return arena->overflow ? NULL : kept;
 }
 
-static void emitted_release(struct block *block)
+/* The block of a replaying source: the source's memory until release(owner), or a copy. */
+struct emitted {
+    struct lent lent;
+    void *owner;
+    void (*release)(void *owner);
+};
+
+static void emitted_back(struct lent *lent)
 {
-    struct emitted *emitted = CONTAINER_OF(block, struct emitted, block);
-    memory_give(emitted->engine, block->bytes);
-    if (emitted->give_back)
-        emitted->give_back(emitted->owner);
-    arena_fini(&emitted->arena);
+    struct emitted *emitted = CONTAINER_OF(lent, struct emitted, lent);
+    emitted->release(emitted->owner);
+}
+
+static void emitted_end(struct block *block)
+{
+    struct emitted *emitted = CONTAINER_OF(block, struct emitted, lent.block);
+    lent_end(&emitted->lent);
     free(emitted);
 }
 
 static bool emitted_copy(struct emitted *emitted, const weir_event *events, size_t count)
 {
-    weir_event *copies = arena_alloc(&emitted->arena, size_max(count, 1) * sizeof *copies);
+    weir_event *copies = arena_alloc(&emitted->lent.arena, size_max(count, 1) * sizeof *copies);
     for (size_t i = 0; copies && i < count; i++) {
-        if (!arena_event(&emitted->arena, &copies[i], &events[i]))
+        if (!arena_event(&emitted->lent.arena, &copies[i], &events[i]))
             return false;
     }
-    emitted->block.events = copies;
+    emitted->lent.block.events = copies;
     return copies != NULL;
 }
 
@@ -143,23 +146,25 @@ static struct emitted *emitted_new(struct shard *shard, weir_emit *emit, size_t 
     struct emitted *emitted = calloc(1, sizeof *emitted);
     if (!emitted)
         return NULL;
-    arena_init(&emitted->arena, 0);
-    emitted->engine = shard->source->instance.engine;
+    lent_init(&emitted->lent, shard->source->instance.engine);
     size_t count;
-    const weir_event *events = emit_prepare(shard->source, shard, emit, &emitted->arena, &count);
-    emitted->block.events = events;
+    const weir_event *events = emit_prepare(shard->source, shard, emit, &emitted->lent.arena, &count);
+    emitted->lent.block.events = events;
     if (!events || (!emit->release && !emitted_copy(emitted, events, count))) {
-        arena_fini(&emitted->arena);
+        arena_fini(&emitted->lent.arena);
         free(emitted);
         return NULL;
     }
-    emitted->block.count = count;
-    emitted->block.bytes = (emit->bytes ? emit->bytes : bytes) + count * sizeof(weir_event);
-    emitted->block.refs = 1;
-    emitted->block.release = emitted_release;
+    emitted->lent.block.count = count;
+    emitted->lent.block.bytes = (emit->bytes ? emit->bytes : bytes) + count * sizeof(weir_event);
+    emitted->lent.block.refs = 1;
+    emitted->lent.block.release = emitted_end;
+    emitted->lent.event_bytes = bytes / emit->count;
     emitted->owner = emit->owner;
-    emitted->give_back = emit->release;
-    memory_take(emitted->engine, emitted->block.bytes);
+    emitted->release = emit->release;
+    emitted->lent.give_back = emit->release ? emitted_back : NULL;
+    memory_take(emitted->lent.engine, emitted->lent.block.bytes);
+    lent_watch(&emitted->lent);
     return emitted;
 }
 
@@ -191,11 +196,11 @@ int emit_replayed(struct shard *shard, weir_emit *emit, size_t bytes)
         return result == WEIR_OK ? WEIR_NOMEM : result;
     emit->first = emit->events[0].position;
     emit->last = shard->last = emit->events[emit->count - 1].position;
-    metric_add(source->accepted, (int64_t)emitted->block.count);
+    metric_add(source->accepted, (int64_t)emitted->lent.block.count);
     for (size_t i = 0; i < source->flow_count; i++) {
-        if (emitted->block.count && shard->links[i]->handle)
-            flow_emit(shard->links[i], &emitted->block, 0, emitted->block.count);
+        if (emitted->lent.block.count && shard->links[i]->handle)
+            flow_emit(shard->links[i], &emitted->lent.block, 0, emitted->lent.block.count);
     }
-    block_drop(&emitted->block);
+    block_drop(&emitted->lent.block);
     return WEIR_OK;
 }

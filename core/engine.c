@@ -4,15 +4,17 @@
  * the next transaction, and the phase moves on when what it waits for has happened: running -> draining (sources
  * emit no more, flows finish) -> disconnecting (sources and sinks stop) -> ended. How it fails: what cannot be made
  * is undone in reverse; when the stop deadline passes, what is out is abandoned and will run again; a call that
- * never returns cannot be ended inside a process, so after a second deadline the process exits; a failed commit
- * exits at once, before anything could be acknowledged that is not durable.
+ * never returns cannot be ended inside a process, so after a second deadline the run is given up, and what hangs
+ * keeps what it uses; a failed commit ends the run at once: from then on a plug-in only sees its offloads end and
+ * its fini, and what it asks of its host does nothing, so that nothing is acknowledged that is not durable. Whether
+ * the process goes on is for the caller to say.
  */
 #include "engine.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
+#include "borrow.h"
 #include "clock.h"
 #include "commit.h"
 #include "dead_letter.h"
@@ -49,19 +51,26 @@ void engine_reap(struct engine *engine, struct shard *shard)
     engine_advance(engine);
 }
 
-/* The process ends here and now: nothing that runs later may acknowledge, settle or flush. */
-static void engine_exit(struct engine *engine, const char *why)
+/* The run ends here and now: what the loop still has to hand over is for nobody. */
+static void engine_break(struct engine *engine, enum engine_end how)
 {
-    log_write(engine->log, LOG_ERROR, "engine", "%s; exit %d", why, engine->exit_code);
-    _exit(engine->exit_code);
+    engine->broken = how;
+    engine->phase = PHASE_ENDED;
+    uv_idle_stop(&engine->again);
+    uv_timer_stop(&engine->deadline);
+    uv_stop(&engine->loop);
 }
 
 void engine_fail(struct engine *engine, int exit_code)
 {
+    if (engine->broken)
+        return;
     if (exit_code > engine->exit_code)
         engine->exit_code = exit_code;
-    if (exit_code == EXIT_COMMIT)
-        engine_exit(engine, "the store cannot be trusted any more");
+    if (exit_code == EXIT_COMMIT) {
+        engine_break(engine, ENGINE_DIED);
+        return;
+    }
     size_t working = 0;
     for (size_t i = 0; i < engine->flow_count; i++)
         working += !engine->flows[i].failed;
@@ -73,7 +82,9 @@ void engine_fail(struct engine *engine, int exit_code)
 
 static void deadline_again(uv_timer_t *timer)
 {
-    engine_exit(timer->data, "a call, a write or a connection did not end");
+    struct engine *engine = timer->data;
+    log_write(engine->log, LOG_ERROR, "engine", "a call, a write or a connection did not end; it is given up");
+    engine_break(engine, ENGINE_HUNG);
 }
 
 static void deadline_passed(uv_timer_t *timer)
@@ -199,6 +210,8 @@ static void engine_phase(struct engine *engine)
 static void engine_turn(uv_check_t *check)
 {
     struct engine *engine = check->data;
+    if (engine->broken)
+        return;
     uv_idle_stop(&engine->again);
     for (size_t i = 0; i < engine->source_count; i++) {
         struct source *source = &engine->sources[i];
@@ -234,19 +247,42 @@ static int engine_start(struct engine *engine)
     return result;
 }
 
-int engine_run(struct engine *engine)
+void engine_begin(struct engine *engine)
 {
     engine->phase = PHASE_RUNNING;
-    if (engine_start(engine) != WEIR_OK) {
-        engine->exit_code = EXIT_FAILED;
+    int result = engine_start(engine);
+    if (result != WEIR_OK) {
+        engine->exit_code = result == WEIR_INVALID ? EXIT_CONFIG : EXIT_FAILED;
         engine_stop(engine);
     } else {
-        log_write(engine->log, LOG_INFO, "engine", "ready: %zu sources, %zu routes, %zu sinks, store %s",
-                  engine->source_count, engine->flow_count, engine->sink_count, engine->config->store_path);
+        log_write(engine->log, LOG_INFO, "engine", "ready: %zu source%s, %zu route%s, %zu sink%s, store %s",
+                  engine->source_count, plural_s(engine->source_count), engine->flow_count,
+                  plural_s(engine->flow_count), engine->sink_count, plural_s(engine->sink_count),
+                  engine->config->store_path);
         engine_replay(engine);
     }
+}
+
+bool engine_over(const struct engine *engine)
+{
+    return engine->phase == PHASE_ENDED;
+}
+
+enum engine_end engine_end(const struct engine *engine)
+{
+    return engine->broken;
+}
+
+int engine_run(struct engine *engine)
+{
+    engine_begin(engine);
     uv_run(&engine->loop, UV_RUN_DEFAULT);
     log_write(engine->log, LOG_INFO, "engine", "ended, exit %d", engine->exit_code);
+    return engine->exit_code;
+}
+
+int engine_exit_code(const struct engine *engine)
+{
     return engine->exit_code;
 }
 
@@ -273,5 +309,6 @@ void engine_handles(struct engine *engine)
     uv_idle_init(&engine->loop, &engine->again);
     uv_timer_init(&engine->loop, &engine->deadline);
     engine->deadline.data = engine;
+    borrow_init(engine);
     engine->stop_letter.open = stop_opened;
 }

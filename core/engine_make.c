@@ -41,20 +41,25 @@ static int make_store(struct engine *engine, struct error *error)
                       crashed_visit, engine, error);
 }
 
-static int make_threads(struct engine *engine, struct error *error)
+static int make_loop(struct engine *engine, struct error *error)
 {
     if (uv_loop_init(&engine->loop) != 0)
         return error_set(error, WEIR_IO, "the event loop could not be made");
     engine_handles(engine);
     engine->stats = stats_new();
-    engine->workers = workers_new((size_t)engine->config->workers);
     if (mailbox_init(&engine->mailbox, &engine->loop) != WEIR_OK ||
-        helper_init(&engine->helper, &engine->mailbox) != WEIR_OK || !engine->stats || !engine->workers)
+        helper_init(&engine->helper, &engine->mailbox) != WEIR_OK || !engine->stats)
         return error_set(error, WEIR_NOMEM, "out of memory");
     engine->memory_metric = stats_get(engine->stats, "weir_engine_memory_bytes", "");
     engine->committer = committer_new(engine);
     engine->replays = replays_new(engine);
     return engine->committer && engine->replays ? WEIR_OK : error_set(error, WEIR_NOMEM, "out of memory");
+}
+
+static int make_workers(struct engine *engine, struct error *error)
+{
+    engine->workers = workers_new((size_t)engine->config->workers);
+    return engine->workers ? WEIR_OK : error_set(error, WEIR_NOMEM, "out of memory");
 }
 
 static void never(struct instance *instance)
@@ -74,6 +79,8 @@ static int make_self(struct function *function, struct engine *engine, size_t se
     struct instance *instance = &function->instances[self];
     struct instance_kind kind = {"function",   config->name,         config->ops->options,
                                  config->node, config_function_skip, config->ops->state_size};
+    instance->given = config->has_user;
+    instance->state = config->user;
     int result = instance_init(instance, engine, &kind, error);
     if (result != WEIR_OK)
         return result;
@@ -84,12 +91,13 @@ static int make_self(struct function *function, struct engine *engine, size_t se
         result = config->ops->init(instance->state, &instance->host);
     if (result != WEIR_OK && !error->text[0])
         error_set(error, result, "%s: could not be made: %s", instance->part, result_name(result));
+    instance->error = NULL;
     return result;
 }
 
 static int make_function(struct function *function, struct engine *engine, struct error *error)
 {
-    function->selves = (size_t)engine->config->workers + 1;
+    function->selves = engine->trial ? 1 : (size_t)engine->config->workers + 1;
     function->instances = calloc(function->selves, sizeof *function->instances);
     if (!function->instances)
         return error_set(error, WEIR_NOMEM, "out of memory");
@@ -141,7 +149,7 @@ static int make_wiring(struct engine *engine)
     return WEIR_OK;
 }
 
-static int make_all(struct engine *engine, struct error *error)
+static int make_room(struct engine *engine, struct error *error)
 {
     const struct config *config = engine->config;
     engine->functions = calloc(config->function_count + 1, sizeof *engine->functions);
@@ -150,7 +158,16 @@ static int make_all(struct engine *engine, struct error *error)
     engine->flows = calloc(config->route_count + 1, sizeof *engine->flows);
     if (!engine->functions || !engine->sinks || !engine->sources || !engine->flows)
         return error_set(error, WEIR_NOMEM, "out of memory");
-    int result = make_threads(engine, error);
+    return WEIR_OK;
+}
+
+static int make_all(struct engine *engine, struct error *error)
+{
+    int result = make_room(engine, error);
+    if (result == WEIR_OK)
+        result = make_loop(engine, error);
+    if (result == WEIR_OK)
+        result = make_workers(engine, error);
     if (result == WEIR_OK)
         result = make_store(engine, error);
     if (result == WEIR_OK)
@@ -160,24 +177,95 @@ static int make_all(struct engine *engine, struct error *error)
     return result;
 }
 
-int engine_new(struct engine **made, struct config *config, struct log *log, struct error *error)
+static struct engine *engine_blank(struct config *config, struct log *log, struct error *error)
 {
     struct engine *engine = calloc(1, sizeof *engine);
-    *made = NULL;
     if (!engine)
-        return error_set(error, WEIR_NOMEM, "out of memory");
+        return NULL;
     engine->config = config;
     engine->log = log;
     engine->started_us = clock_wall_us();
     list_init(&engine->reaped);
     list_init(&engine->waiting_calls);
     error->text[0] = '\0';
+    return engine;
+}
+
+int engine_new(struct engine **made, struct config *config, struct log *log, struct error *error)
+{
+    struct engine *engine = engine_blank(config, log, error);
+    *made = NULL;
+    if (!engine)
+        return error_set(error, WEIR_NOMEM, "out of memory");
     int result = make_all(engine, error);
     if (result == WEIR_OK)
         *made = engine;
     else
         engine_free(engine);
     return result;
+}
+
+/* The trial. What failed without a word about an option has its text in error. */
+
+static void try_function(struct engine *engine, size_t i, struct error *error)
+{
+    struct function *function = &engine->functions[i];
+    function->config = &engine->config->functions[i];
+    function->ops = function->config->ops;
+    engine->function_count++;
+    make_function(function, engine, error);
+}
+
+static void try_sink(struct engine *engine, size_t i, struct error *error)
+{
+    engine->sink_count++;
+    sink_init(&engine->sinks[i], engine, &engine->config->sinks[i], error);
+}
+
+static void try_source(struct engine *engine, size_t i, struct error *error)
+{
+    engine->source_count++;
+    source_init(&engine->sources[i], engine, &engine->config->sources[i], error);
+}
+
+static void try_one(struct engine *engine, size_t i, const struct yaml_node *node,
+                    void (*make)(struct engine *engine, size_t i, struct error *error))
+{
+    struct error error = {0};
+    size_t before = engine->trial->count;
+    make(engine, i, &error);
+    if (error.text[0] && engine->trial->count == before)
+        yaml_fault(engine->trial, node, "%s", error.text);
+}
+
+static void try_parts(struct engine *engine)
+{
+    const struct config *config = engine->config;
+    for (size_t i = 0; i < config->function_count; i++)
+        try_one(engine, i, config->functions[i].node, try_function);
+    for (size_t i = 0; i < config->sink_count; i++)
+        try_one(engine, i, config->sinks[i].node, try_sink);
+    for (size_t i = 0; i < config->source_count; i++)
+        try_one(engine, i, config->sources[i].node, try_source);
+}
+
+void engine_try(struct config *config, struct log *log, struct yaml_report *report)
+{
+    struct error error;
+    struct engine *engine = engine_blank(config, log, &error);
+    if (!engine) {
+        yaml_fault(report, NULL, "out of memory");
+        return;
+    }
+    engine->trial = report;
+    int result = make_room(engine, &error);
+    if (result == WEIR_OK)
+        result = make_loop(engine, &error);
+    if (result == WEIR_OK)
+        try_parts(engine);
+    else
+        yaml_fault(report, NULL, "%s", error.text);
+    engine_free(engine);
 }
 
 /* Undoing. */
@@ -206,9 +294,12 @@ static void fini_one(struct instance *instance, void (*fini)(void *state))
     instance_quiet(instance);
 }
 
-/* Borrowed buffers come back first (flows, shards), then the plug-ins may go. */
+/* Sinks go first, since in a run that broke off they still hold writes; then borrowed buffers come back (flows,
+ * shards), and the other plug-ins may go. */
 static void free_parts(struct engine *engine)
 {
+    for (size_t i = 0; i < engine->sink_count; i++)
+        fini_one(&engine->sinks[i].instance, engine->sinks[i].ops->fini);
     for (size_t i = 0; i < engine->flow_count; i++)
         flow_free(&engine->flows[i]);
     replays_free(engine->replays);
@@ -218,8 +309,6 @@ static void free_parts(struct engine *engine)
         source_free(&engine->sources[i]);
     for (size_t i = 0; i < engine->source_count; i++)
         fini_one(&engine->sources[i].instance, engine->sources[i].ops->fini);
-    for (size_t i = 0; i < engine->sink_count; i++)
-        fini_one(&engine->sinks[i].instance, engine->sinks[i].ops->fini);
     for (size_t i = 0; i < engine->function_count; i++) {
         struct function *function = &engine->functions[i];
         for (size_t j = 0; j < function->selves && function->instances; j++)
@@ -232,6 +321,7 @@ static void free_loop(struct engine *engine)
     handle_close((uv_handle_t *)&engine->after_poll);
     handle_close((uv_handle_t *)&engine->again);
     handle_close((uv_handle_t *)&engine->deadline);
+    handle_close((uv_handle_t *)&engine->borrow_timer);
     for (size_t i = 0; i < engine->flow_count; i++)
         handle_close((uv_handle_t *)&engine->flows[i].timer);
     if (engine->committer)
@@ -258,17 +348,31 @@ static void free_instances(struct engine *engine)
     }
 }
 
-/* No offload is open any more: their answers have been opened. */
+static int64_t calls_running(const struct engine *engine)
+{
+    int64_t running = 0;
+    for (size_t i = 0; i < engine->function_count; i++)
+        running += engine->functions[i].running;
+    return running;
+}
+
+/* No call, offload or transaction is open any more: their answers have been opened. */
 static void wait_helpers(struct engine *engine)
 {
-    while (engine->helper.open)
+    while (calls_running(engine) || engine->helper.open || (engine->committer && commit_busy(engine->committer)))
         uv_run(&engine->loop, UV_RUN_ONCE);
     helper_fini(&engine->helper);
 }
 
+/* A call or an offload may come back at any time, so nothing that it knows may go. */
+bool engine_hangs(const struct engine *engine)
+{
+    return engine->broken == ENGINE_HUNG && (calls_running(engine) || engine->helper.open);
+}
+
 void engine_free(struct engine *engine)
 {
-    if (!engine)
+    if (!engine || engine_hangs(engine))
         return;
     engine->phase = PHASE_ENDED;
     workers_free(engine->workers);

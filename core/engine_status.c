@@ -85,9 +85,11 @@ static void status_sink(cJSON *to, const struct sink *sink)
 static const char *flow_holds(const struct flow *flow)
 {
     for (size_t i = 0; i < flow->source_count; i++) {
-        const struct journal *journal = flow->sources[i]->journal;
-        if (journal && journal->held_bytes >= (uint64_t)flow->config->journal_max)
-            return "holds the journal: journal_max is reached";
+        const struct source *source = flow->sources[i];
+        for (size_t j = 0; source->journal && j < source->flow_count; j++) {
+            if (source->flows[j] == flow && journal_blocked_by(source->journal, j))
+                return "holds the journal: journal_max is reached";
+        }
     }
     return NULL;
 }
@@ -105,7 +107,7 @@ static void status_route(cJSON *to, const struct flow *flow)
                                                       : "running");
     add_number(item, "open_events", (double)status.open_events);
     add_number(item, "open_bytes", (double)status.open_bytes);
-    add_number(item, "in_flight_max", (double)flow->config->window_events);
+    add_number(item, "in_flight_max", (double)flow->window_events);
     add_number(item, "calls", (double)status.calls);
     add_number(item, "writes", (double)status.writes);
     add_number(item, "waiting", (double)status.waiting);

@@ -25,6 +25,7 @@ struct batch *flow_take(struct flow *flow, struct route_batch *route)
         list_remove(&batch->node);
         flow->pooled--;
     }
+    list_append(&flow->in_hand, &batch->hand);
     batch->route = route;
     batch->link = route_shard_user(route->shard);
     if (route->replay)
@@ -39,6 +40,7 @@ static void flow_give(struct flow *flow, struct route_batch *route)
     route->shell = NULL;
     if (!batch)
         return;
+    list_remove(&batch->hand);
     if (flow->pooled >= POOL_MAX) {
         batch_free(batch);
         return;
@@ -104,8 +106,8 @@ static void flow_called(struct batch *batch)
 {
     struct flow *flow = batch->flow;
     flow_state_apply(batch);
-    batch->charged = batch->arena.reserved;
-    memory_take(flow->engine, batch->charged);
+    batch->charged += batch->arena.reserved;
+    memory_take(flow->engine, batch->arena.reserved);
     metric_add(flow->called, 1);
     if (batch->result != WEIR_OK || batch->failed_count)
         metric_add(flow->failed_calls, 1);
@@ -157,6 +159,8 @@ static void flow_call_start(struct batch *batch)
 
 void flow_call_waiting(struct engine *engine)
 {
+    if (engine->broken)
+        return;
     for (struct list *at = engine->waiting_calls.next, *next; at != &engine->waiting_calls; at = next) {
         struct batch *batch = CONTAINER_OF(at, struct batch, node);
         next = at->next;
@@ -209,8 +213,9 @@ void flow_written(struct write *write, int result)
 
 /* The end of a batch. */
 
-static void flow_done(struct flow *flow, struct route_batch *route)
+static void flow_done(struct flow *flow, const struct route_action *action)
 {
+    struct route_batch *route = action->batch;
     struct batch *batch = flow_take(flow, route);
     if (batch->set) {
         list_append(&batch->link->done, &batch->set->node);
@@ -219,7 +224,7 @@ static void flow_done(struct flow *flow, struct route_batch *route)
     dead_letters_keep(batch);
     if (route->replay)
         dead_replay_done(batch);
-    metric_add(flow->completed, (int64_t)route->count);
+    metric_add(flow->completed, (int64_t)action->events);
     flow_give(flow, route);
 }
 
@@ -257,6 +262,8 @@ static void flow_commit(struct flow *flow, const struct route_action *action)
         store_ops_trim(ops, TABLE_ATTEMPT, key_view(&from), key_view(&to));
     }
     CHECK(state_commit(&link->done, ops) == WEIR_OK);
+    link->asked = action->low;
+    shard_note(link->shard);
     commit_ticket(link, action->ticket, action->low);
     commit_want(flow->engine);
 }
@@ -265,6 +272,7 @@ static void flow_settle(const struct route_action *action)
 {
     struct link *link = route_shard_user(action->shard);
     link->low = action->low;
+    link->asked = link->low > link->asked ? link->low : link->asked; /* not kept in the store: it settles at once */
     if (link->shard->source->journal)
         journal_settled(link->shard->source->journal, link->place, action->low);
     else
@@ -327,7 +335,7 @@ static void flow_act(struct flow *flow, const struct route_action *action)
         dead_letter_write(flow, action);
         break;
     case ROUTE_DONE:
-        flow_done(flow, action->batch);
+        flow_done(flow, action);
         break;
     case ROUTE_DROPPED:
         flow_dropped(flow, action->batch);
@@ -373,6 +381,8 @@ static void inputs_push(struct flow *flow, const struct route_input *input)
         flow->input_room = room;
     }
     flow->inputs[(flow->input_head + flow->input_count++) % flow->input_room] = *input;
+    if (input->type == ROUTE_EMIT)
+        block_hold(input->block); /* a source may emit out of its own `settle`, and lets go of the block then */
 }
 
 static void flow_step(struct flow *flow, const struct route_input *input)
@@ -391,6 +401,8 @@ static void flow_step(struct flow *flow, const struct route_input *input)
 
 void flow_input(struct flow *flow, const struct route_input *input)
 {
+    if (flow->engine->broken)
+        return;
     if (flow->stepping) {
         inputs_push(flow, input);
         return;
@@ -402,6 +414,8 @@ void flow_input(struct flow *flow, const struct route_input *input)
         flow->input_head = (flow->input_head + 1) % flow->input_room;
         flow->input_count--;
         flow_step(flow, &next);
+        if (next.type == ROUTE_EMIT)
+            block_drop(next.block);
     }
     flow->stepping = false;
 }
@@ -419,8 +433,7 @@ void flow_room(const struct flow *flow, size_t *events, size_t *bytes)
 {
     struct route_status status;
     route_status(flow->route, &status);
-    size_t window = (size_t)flow->config->window_events, window_bytes = (size_t)flow->config->window_bytes;
-    size_t queued = 0;
+    size_t window = flow->window_events, window_bytes = flow->window_bytes, queued = 0;
     for (size_t i = 0; i < flow->input_count; i++) {
         const struct route_input *input = &flow->inputs[(flow->input_head + i) % flow->input_room];
         queued += input->type == ROUTE_EMIT ? input->count : 0;
@@ -429,8 +442,6 @@ void flow_room(const struct flow *flow, size_t *events, size_t *bytes)
     bool closed = flow->failed || flow->stopping;
     *events = closed || open >= window ? 0 : window - open;
     *bytes = closed || status.open_bytes >= window_bytes ? 0 : window_bytes - status.open_bytes;
-    if (!open && !closed)
-        *bytes = size_max(*bytes, (size_t)flow->engine->config->event_bytes);
 }
 
 void flow_flush(struct flow *flow)

@@ -24,7 +24,7 @@ struct link {
     struct list done;         /* state sets of finished batches, for the next commit */
     struct list durable_sets; /* durable, but their lane is in a call */
     uint64_t low;             /* settled */
-    uint64_t committed;       /* lowest position in the store */
+    uint64_t asked;           /* lowest position that is in the store, or on its way there */
     bool durable, stored, suspects, released;
     size_t order_base;
 };
@@ -42,8 +42,8 @@ struct flow {
     struct route_input *inputs; /* ring */
     size_t input_head, input_count, input_room;
     bool stepping, stateful, inline_calls, failed, finished, stopping;
-    size_t credit_events, credit_bytes;
-    struct list pool;
+    size_t window_events, window_bytes; /* as configured, and no more than its share of the memory */
+    struct list pool, in_hand;
     size_t pooled;
     uv_timer_t timer;
     size_t links;

@@ -4,8 +4,12 @@
 
 #include "clock.h"
 #include "commit.h"
+#include "crash.h"
 #include "flow.h"
 #include "keys.h"
+
+/* Of an open event beside its bytes: its struct, its run, its part of the journal's block. */
+#define EVENT_COST (2 * sizeof(weir_event))
 
 static struct metric *flow_metric(const struct flow *flow, const char *name)
 {
@@ -43,6 +47,15 @@ static void flow_functions(struct flow *flow)
     }
 }
 
+/* What it may have open: as configured, but routes that are blocked must leave room for the others. A quarter of
+ * the memory is for the bytes of all windows, another one for what else an event takes. */
+static void flow_window(struct flow *flow)
+{
+    size_t share = (size_t)flow->engine->config->memory / 4 / flow->engine->config->route_count;
+    flow->window_events = size_min((size_t)flow->config->window_events, size_max(share / EVENT_COST, 1));
+    flow->window_bytes = size_min((size_t)flow->config->window_bytes, share);
+}
+
 static void flow_route_config(const struct flow *flow, struct route_config *to)
 {
     const struct config_route *from = flow->config;
@@ -55,8 +68,8 @@ static void flow_route_config(const struct flow *flow, struct route_config *to)
         .batch_events = (size_t)from->batch_events,
         .batch_bytes = (size_t)from->batch_bytes,
         .batch_wait_us = from->batch_wait_us,
-        .window_events = (size_t)from->window_events,
-        .window_bytes = (size_t)from->window_bytes,
+        .window_events = flow->window_events,
+        .window_bytes = flow->window_bytes,
         .retry = from->retry,
         .bisect = from->bisect != 0,
         .on_failure = (enum route_failure)from->on_failure,
@@ -95,11 +108,13 @@ int flow_init(struct flow *flow, struct engine *engine, const struct config_rout
     flow->engine = engine;
     flow->config = config;
     list_init(&flow->pool);
+    list_init(&flow->in_hand);
     flow_metrics(flow);
     uv_timer_init(&engine->loop, &flow->timer);
     if (!flow_resolve(flow))
         return error_set(error, WEIR_NOMEM, "route %s: out of memory", config->name);
     flow_functions(flow);
+    flow_window(flow);
     struct route_config *pure = malloc(sizeof *pure);
     if (pure) {
         flow_route_config(flow, pure);
@@ -113,6 +128,11 @@ void flow_free(struct flow *flow)
 {
     if (flow->route)
         route_free(flow->route);
+    while (!list_empty(&flow->in_hand)) { /* of a run that broke off */
+        struct batch *batch = LIST_FIRST(&flow->in_hand, struct batch, hand);
+        list_remove(&batch->hand);
+        batch_free(batch);
+    }
     while (!list_empty(&flow->pool)) {
         struct batch *batch = LIST_FIRST(&flow->pool, struct batch, node);
         list_remove(&batch->node);
@@ -158,43 +178,6 @@ static void link_key(const struct link *link, struct key *key)
                  view_of(link->shard->name));
 }
 
-/* What the last process was in when it ended, as durable attempts of those positions. */
-static int link_crashes(struct link *link)
-{
-    struct engine *engine = link->flow->engine;
-    struct store_ops *ops = NULL;
-    for (size_t i = 0; i < engine->crashed_count; i++) {
-        struct slot *slot = &engine->crashed[i];
-        if (strcmp(slot->route, link->flow->config->name) != 0 || slot->shard_hash != link->shard->name_hash ||
-            strcmp(slot->source, link->shard->source->instance.name) != 0)
-            continue;
-        if (!ops)
-            ops = store_ops_new(STORE_KEEPS);
-        if (!ops)
-            return WEIR_NOMEM;
-        log_write(engine->log, LOG_WARN, link->flow->config->name,
-                  "the last run ended inside a call with positions %llu to %llu; they run alone now",
-                  (unsigned long long)slot->first, (unsigned long long)slot->last);
-        for (uint64_t position = slot->first; position <= slot->last; position++) {
-            struct key key;
-            struct arena scratch;
-            arena_init(&scratch, 0);
-            weir_view before = {0};
-            key_attempt(&key, view_of(slot->route), view_of(slot->source), view_of(link->shard->name), position);
-            uint32_t attempts = 1;
-            if (store_get(engine->reader, TABLE_ATTEMPT, key_view(&key), &scratch, &before) == WEIR_OK &&
-                before.size == 4)
-                attempts += get_le32(before.data);
-            char value[4];
-            put_le32(value, attempts);
-            store_ops_put(ops, TABLE_ATTEMPT, key_view(&key), view_make(value, sizeof value));
-            arena_fini(&scratch);
-        }
-        slot->route[0] = '\0';
-    }
-    return ops ? store_apply(engine->store, ops) : WEIR_OK;
-}
-
 struct suspects {
     struct route_suspect *items;
     size_t count, room;
@@ -214,7 +197,8 @@ static bool suspect_visit(void *arg, weir_view key, weir_view value)
         suspects->room = room;
     }
     suspects->items[suspects->count++] =
-        (struct route_suspect){get_be64(key.data + key.size - 8), get_le32(value.data)};
+        (struct route_suspect){get_be64(key.data + key.size - 8), get_le32(value.data) & ~ATTEMPT_AMONG,
+                               (get_le32(value.data) & ATTEMPT_AMONG) != 0};
     return true;
 }
 
@@ -247,7 +231,7 @@ static int link_open(struct link *link)
                                          : found;
     struct suspects suspects = {0};
     if (result == WEIR_OK)
-        result = link_crashes(link);
+        result = crash_attempts(link);
     if (result == WEIR_OK)
         result = link_suspects(link, &suspects);
     if (result == WEIR_OK) {
@@ -263,7 +247,7 @@ static int link_open(struct link *link)
         result = link->handle ? WEIR_OK : WEIR_NOMEM;
     }
     if (link->handle)
-        link->low = link->committed = route_resume(link->handle);
+        link->low = link->asked = route_resume(link->handle);
     free(suspects.items);
     arena_fini(&scratch);
     return result;

@@ -12,6 +12,8 @@
 #include "option.h"
 #include "template.h"
 
+#define TRIAL_STORE_ID "0000000000000000" /* of an engine without a store */
+
 struct weir_watch {
     struct list node;
     uv_poll_t poll;
@@ -56,6 +58,8 @@ static void watch_closed(uv_handle_t *handle)
 static void watch_fired(uv_poll_t *poll, int status, int events)
 {
     struct weir_watch *watch = CONTAINER_OF(poll, struct weir_watch, poll);
+    if (watch->instance->engine->broken)
+        return;
     int ready = (events & UV_READABLE ? WEIR_READABLE : 0) | (events & UV_WRITABLE ? WEIR_WRITABLE : 0);
     if (status != 0 || (events & UV_DISCONNECT))
         ready |= WEIR_READABLE;
@@ -111,7 +115,8 @@ static weir_watch *host_watch_fd(const weir_host *host, int fd, int events, weir
 static void timer_fired(uv_timer_t *timer)
 {
     weir_timer *each = CONTAINER_OF(timer, weir_timer, timer);
-    each->callback(each->instance->state, each->arg);
+    if (!each->instance->engine->broken)
+        each->callback(each->instance->state, each->arg);
 }
 
 static weir_timer *host_timer_new(const weir_host *host, weir_callback *callback, void *arg)
@@ -156,7 +161,7 @@ static void instance_woken(struct letter *letter)
 {
     struct instance *instance = CONTAINER_OF(letter, struct instance, wake);
     atomic_store(&instance->wake_posted, false);
-    if (instance->woken && instance->made && !instance->stopped)
+    if (instance->woken && instance->made && !instance->stopped && !instance->engine->broken)
         instance->woken(instance->state);
 }
 
@@ -186,6 +191,8 @@ static void offload_done(void *arg)
 static int host_offload(const weir_host *host, weir_callback *job, weir_callback *done, void *arg)
 {
     struct instance *instance = instance_of(host);
+    if (instance->engine->broken)
+        return WEIR_CLOSED;
     struct offload *offload = malloc(sizeof *offload);
     if (!offload)
         return WEIR_NOMEM;
@@ -240,6 +247,16 @@ static int64_t host_mono_us(const weir_host *host)
     return clock_mono_us();
 }
 
+/* Where the option is written, its own place names it; else the mapping that lacks it does not. */
+static void refuse_report(struct yaml_report *report, const struct yaml_node *at, const char *option,
+                          const char *text)
+{
+    const char *dot = strrchr(option, '.'), *last = dot ? dot + 1 : option;
+    bool named = at && at->key && !strcmp(at->key->text, last);
+    yaml_fault(report, at, "%s%s%s", named ? "" : option, named ? "" : ": ", text);
+}
+
+/* During init the caller takes the text; later (a start that fails) it goes to the log. */
 static int host_refuse(const weir_host *host, const char *option, const char *format, ...)
 {
     struct instance *instance = instance_of(host);
@@ -249,11 +266,17 @@ static int host_refuse(const weir_host *host, const char *option, const char *fo
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     const struct yaml_node *at = instance->node ? option_node(instance->node, option) : NULL;
-    if (at)
+    if (instance->engine->trial)
+        refuse_report(instance->engine->trial, at, option, text);
+    else if (at && instance->error)
         error_set(instance->error, WEIR_INVALID, "%s:%d:%d: %s: %s: %s", at->file, at->line, at->column,
                   instance->part, option, text);
-    else
+    else if (instance->error)
         error_set(instance->error, WEIR_INVALID, "%s: %s: %s", instance->part, option, text);
+    else if (at)
+        instance_log(instance, LOG_ERROR, "%s:%d:%d: %s: %s", at->file, at->line, at->column, option, text);
+    else
+        instance_log(instance, LOG_ERROR, "%s: %s", option, text);
     return WEIR_INVALID;
 }
 
@@ -299,7 +322,7 @@ static void host_table(struct instance *instance)
     instance->host = (weir_host){
         .size = sizeof instance->host,
         .name = view_of(instance->name),
-        .store_id = view_of(store_id(instance->engine->store)),
+        .store_id = view_of(instance->engine->store ? store_id(instance->engine->store) : TRIAL_STORE_ID),
         .event_bytes_max = instance->engine->config->event_bytes,
         .watch_fd = host_watch_fd,
         .watch_stop = host_watch_stop,
@@ -342,6 +365,8 @@ int instance_init(struct instance *instance, struct engine *engine, const struct
     instance->wake.open = instance_woken;
     snprintf(instance->part, sizeof instance->part, "%s %s", kind->sort, kind->name);
     host_table(instance);
+    if (instance->given)
+        return WEIR_OK;
     instance->state = calloc(1, size_max(kind->state_size, 1));
     if (!instance->state)
         return error_set(error, WEIR_NOMEM, "%s: out of memory", instance->part);
@@ -369,7 +394,7 @@ void instance_quiet(struct instance *instance)
 
 void instance_fini(struct instance *instance)
 {
-    if (!instance->state)
+    if (!instance->state || instance->given)
         return;
     if (instance->rows)
         option_release(instance->rows, instance->state);

@@ -14,6 +14,7 @@ struct instance {
     const struct yaml_node *node; /* of its options */
     const weir_option *rows;
     void *state;
+    bool given; /* the state is somebody else's, and set before instance_init */
     void (*woken)(void *state);
     void (*on_stopped)(struct instance *instance);
     void (*on_failed)(struct instance *instance, const char *reason);
@@ -22,7 +23,7 @@ struct instance {
     struct letter wake;
     atomic_bool wake_posted;
     bool made, started, stopping, stopped, failed;
-    struct error *error; /* where refuse writes during init */
+    struct error *error; /* where refuse writes during init; NULL after it */
 };
 
 struct instance_kind {

@@ -31,9 +31,9 @@ static void recent_drop(struct journal *journal)
 {
     struct journal_chunk *chunk = LIST_FIRST(&journal->recent, struct journal_chunk, node);
     list_remove(&chunk->node);
-    journal->recent_bytes -= chunk->block.bytes;
+    journal->recent_bytes -= chunk->lent.block.bytes;
     journal->recent_count--;
-    block_drop(&chunk->block);
+    chunk_leave(chunk);
 }
 
 void journal_free(struct journal *journal)
@@ -47,43 +47,28 @@ void journal_free(struct journal *journal)
     free(journal);
 }
 
-/* Numbering goes on after the highest position that was ever given: the head kept with each append, and whatever a
- * route's vector knows. */
-int journal_open(struct journal *journal, struct shard *shard)
-{
-    struct engine *engine = journal->source->instance.engine;
-    struct key key;
-    struct arena scratch;
-    arena_init(&scratch, 0);
-    weir_view value = {0};
-    key_position(&key, view_make("", 0), view_of(journal->source->instance.name), view_make("", 0));
-    int found = store_get(engine->reader, TABLE_POSITION, key_view(&key), &scratch, &value);
-    uint64_t head = found == WEIR_OK && value.size == 16 ? get_le64(value.data) : 0;
-    journal->held_bytes = head ? get_le64(value.data + 8) : 0;
-    arena_fini(&scratch);
-    if (found != WEIR_OK && found != WEIR_MISSING)
-        return found;
-    journal->shard = shard;
-    for (size_t i = 0; i < journal->source->flow_count; i++) {
-        if (shard->links[i]->low > head)
-            return WEIR_DAMAGED;
-    }
-    journal->next = head + 1;
-    feed_extend(&journal->feed, head);
-    for (size_t i = 0; i < journal->source->flow_count; i++)
-        feed_open(&journal->feed, i, shard->links[i]->low);
-    journal->trimmed = feed_floor(&journal->feed);
-    source_touch(journal->source);
-    return WEIR_OK;
-}
-
 static void chunk_release(struct block *block)
 {
-    struct journal_chunk *chunk = CONTAINER_OF(block, struct journal_chunk, block);
-    memory_give(chunk->journal->source->instance.engine, block->bytes);
+    struct journal_chunk *chunk = CONTAINER_OF(block, struct journal_chunk, lent.block);
+    lent_end(&chunk->lent);
+    free(chunk);
+}
+
+static void chunk_back(struct lent *lent)
+{
+    struct journal_chunk *chunk = CONTAINER_OF(lent, struct journal_chunk, lent);
     free(chunk->bytes);
     free(chunk->events);
-    free(chunk);
+    chunk->bytes = NULL;
+    chunk->events = NULL;
+}
+
+/* From here on it is the routes' alone. */
+void chunk_leave(struct journal_chunk *chunk)
+{
+    if (chunk->lent.block.refs > 1)
+        lent_watch(&chunk->lent);
+    block_drop(&chunk->lent.block);
 }
 
 struct journal_chunk *chunk_new(struct journal *journal, size_t size, size_t count, size_t headers)
@@ -103,9 +88,13 @@ struct journal_chunk *chunk_new(struct journal *journal, size_t size, size_t cou
     list_init(&chunk->node);
     chunk->journal = journal;
     chunk->size = size;
-    chunk->block = (struct block){.events = chunk->events, .count = count, .refs = 1, .release = chunk_release};
-    chunk->block.bytes = size + events + headers * sizeof(weir_header);
-    memory_take(journal->source->instance.engine, chunk->block.bytes);
+    lent_init(&chunk->lent, journal->source->instance.engine);
+    chunk->lent.give_back = chunk_back;
+    chunk->lent.event_bytes = size / size_max(count, 1);
+    chunk->lent.block =
+        (struct block){.events = chunk->events, .count = count, .refs = 1, .release = chunk_release};
+    chunk->lent.block.bytes = size + events + headers * sizeof(weir_header);
+    memory_take(journal->source->instance.engine, chunk->lent.block.bytes);
     return chunk;
 }
 
@@ -154,7 +143,7 @@ static int journal_chunks(struct journal *journal, const weir_event *events, siz
             while (!list_empty(chunks)) {
                 struct journal_chunk *made = LIST_FIRST(chunks, struct journal_chunk, node);
                 list_remove(&made->node);
-                block_drop(&made->block);
+                block_drop(&made->lent.block);
             }
             journal->next = before;
             return WEIR_NOMEM;
@@ -176,7 +165,9 @@ static void refusal_open(struct letter *letter)
 {
     struct refusal *refusal = CONTAINER_OF(letter, struct refusal, letter);
     struct source *source = refusal->journal->source;
-    source->ops->settle(source->instance.state, (weir_shard *)(void *)refusal->journal->shard, 0, 0, WEIR_REFUSED);
+    if (!source->instance.engine->broken)
+        source->ops->settle(source->instance.state, (weir_shard *)(void *)refusal->journal->shard, 0, 0,
+                            WEIR_REFUSED);
     free(refusal);
 }
 
@@ -236,16 +227,13 @@ int journal_emit(struct journal *journal, weir_emit *emit)
     return result;
 }
 
-/* How many events from `first` on fit into the flow's window. */
+/* How many events from `first` on fit into the flow's window; the last may go beyond its bytes, as everywhere. */
 static size_t fitting(const struct flow *flow, const struct block *block, size_t first)
 {
     size_t events, bytes, count = 0;
     flow_room(flow, &events, &bytes);
-    while (first + count < block->count && count < events) {
-        size_t more = event_bytes(&block->events[first + count]);
-        if (more > bytes)
-            break;
-        bytes -= more;
+    while (first + count < block->count && count < events && bytes) {
+        bytes -= size_min(bytes, event_bytes(&block->events[first + count]));
         count++;
     }
     return count;
@@ -255,7 +243,7 @@ static size_t fitting(const struct flow *flow, const struct block *block, size_t
 bool chunk_give(struct journal *journal, size_t place, struct journal_chunk *chunk)
 {
     struct link *link = journal->shard->links[place];
-    const struct block *block = &chunk->block;
+    const struct block *block = &chunk->lent.block;
     uint64_t cursor = journal->feed.routes[place].cursor;
     if (feed_at(&journal->feed, place, chunk->first, chunk->last) == SIZE_MAX)
         return true;
@@ -271,7 +259,7 @@ bool chunk_give(struct journal *journal, size_t place, struct journal_chunk *chu
                : count ? block->events[first + count - 1].position
                        : cursor);
     if (count)
-        flow_emit(link, &chunk->block, first, count);
+        flow_emit(link, &chunk->lent.block, first, count);
     return all;
 }
 
@@ -286,9 +274,9 @@ static void deliver_recent(struct journal *journal, size_t place)
     }
     LIST_EACH(chunk, &journal->recent, struct journal_chunk, node)
     {
-        block_hold(&chunk->block);
+        block_hold(&chunk->lent.block);
         bool all = chunk_give(journal, place, chunk);
-        block_drop(&chunk->block);
+        block_drop(&chunk->lent.block);
         if (!all)
             return;
     }
@@ -327,7 +315,7 @@ void journal_deliver(struct journal *journal)
 void journal_keep_recent(struct journal *journal, struct journal_chunk *chunk)
 {
     list_append(&journal->recent, &chunk->node);
-    journal->recent_bytes += chunk->block.bytes;
+    journal->recent_bytes += chunk->lent.block.bytes;
     journal->recent_count++;
 }
 
@@ -338,7 +326,7 @@ void journal_durable(struct journal_chunk *chunk)
     chunk->durable = true;
     journal->waiting_bytes -= chunk->size;
     journal->held_bytes += chunk->size;
-    metric_add(source->accepted, (int64_t)chunk->block.count);
+    metric_add(source->accepted, (int64_t)chunk->lent.block.count);
     feed_extend(&journal->feed, chunk->last);
     bool settles = chunk->settles;
     uint64_t first = chunk->settle_first, last = chunk->settle_last;
@@ -346,7 +334,7 @@ void journal_durable(struct journal_chunk *chunk)
     chunk->note = view_make(NULL, 0);
     journal_keep_recent(journal, chunk);
     journal_deliver(journal);
-    if (settles)
+    if (settles && !source->instance.engine->broken)
         source->ops->settle(source->instance.state, (weir_shard *)(void *)journal->shard, first, last,
                             WEIR_ACCEPTED);
     source_touch(source);
@@ -371,6 +359,20 @@ void journal_settled(struct journal *journal, size_t place, uint64_t low)
         commit_want(engine);
 }
 
+/* As if all events had one size. */
+uint64_t journal_holds(const struct journal *journal, size_t place)
+{
+    uint64_t head = journal->feed.head, low = journal->feed.routes[place].low, kept = head - journal->trimmed;
+    if (low >= head || kept == 0)
+        return 0;
+    return (uint64_t)((double)journal->held_bytes * (double)(head - low) / (double)kept);
+}
+
+bool journal_blocked_by(const struct journal *journal, size_t place)
+{
+    return journal_holds(journal, place) >= (uint64_t)journal->source->flows[place]->config->journal_max;
+}
+
 size_t journal_room(const struct journal *journal)
 {
     struct engine *engine = journal->source->instance.engine;
@@ -379,8 +381,7 @@ size_t journal_room(const struct journal *journal)
     if (!journal->shard || commit_full(engine->committer) || journal->waiting_bytes >= bound)
         return 0;
     for (size_t i = 0; i < journal->source->flow_count; i++) {
-        const struct flow *flow = journal->source->flows[i];
-        if (journal->held_bytes >= (uint64_t)flow->config->journal_max && feed_behind(&journal->feed, i))
+        if (journal_blocked_by(journal, i))
             return 0;
     }
     size_t room = bound - journal->waiting_bytes;

@@ -14,12 +14,13 @@
 #ifndef WEIR_JOURNAL_H
 #define WEIR_JOURNAL_H
 
+#include "borrow.h"
 #include "feed.h"
 #include "source.h"
 
 struct journal_chunk {
     struct list node;
-    struct block block;
+    struct lent lent;
     struct journal *journal;
     uint64_t first, last;
     void *bytes;
@@ -50,6 +51,9 @@ int journal_emit(struct journal *journal, weir_emit *emit);
 void journal_durable(struct journal_chunk *chunk);
 void journal_deliver(struct journal *journal); /* gives every route what it has room for */
 void journal_settled(struct journal *journal, size_t place, uint64_t low);
+/* About how many bytes are kept because that route has not completed them; and whether it may hold no more. */
+uint64_t journal_holds(const struct journal *journal, size_t place);
+bool journal_blocked_by(const struct journal *journal, size_t place);
 size_t journal_room(const struct journal *journal); /* bytes that may be emitted now */
 
 #endif

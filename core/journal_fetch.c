@@ -43,7 +43,7 @@ static void fetch_decode(struct fetch *fetch, weir_view value, uint64_t last, co
     chunk->first = info->first;
     chunk->last = last;
     chunk->durable = true;
-    chunk->block.count =
+    chunk->lent.block.count =
         journal_block_read(view_make(chunk->bytes, value.size), chunk->events,
                            (weir_header *)(void *)(chunk->events + info->count), fetch_damaged, fetch);
     list_append(&fetch->chunks, &chunk->node);
@@ -112,12 +112,12 @@ static void fetch_done(void *arg)
         list_remove(&chunk->node);
         for (size_t i = 0; i < journal->feed.count; i++)
             chunk_give(journal, i, chunk);
-        block_drop(&chunk->block);
+        chunk_leave(chunk);
     }
     journal->fetching = false;
     free(fetch);
     journal_deliver(journal);
-    engine_advance(journal->source->instance.engine);
+    source_touch(journal->source);
 }
 
 /* Reading pays only for a fair piece of the window. */
@@ -125,7 +125,7 @@ static bool fetch_due(const struct flow *flow)
 {
     size_t events, bytes;
     flow_room(flow, &events, &bytes);
-    return events * 8 >= (size_t)flow->config->window_events && bytes * 8 >= (size_t)flow->config->window_bytes;
+    return events * 8 >= flow->window_events && bytes * 8 >= flow->window_bytes;
 }
 
 void journal_fetch(struct journal *journal, size_t place)

@@ -39,6 +39,9 @@ void key_state(struct key *key, uint64_t scope, weir_view event_key, weir_view n
  * out of memory. Reading: WEIR_DAMAGED when it is another key's. */
 weir_view state_value(weir_view event_key, weir_view name, weir_view value, struct arena *arena);
 int state_value_read(weir_view event_key, weir_view name, weir_view stored, weir_view *value);
+/* A record of TABLE_ATTEMPT: calls that never came back, u32 little-endian, and this bit: all of them had others in
+ * them, or others beside them that may have ended the process. */
+#define ATTEMPT_AMONG 0x80000000u
 /* Splits a key into its NUL-ended parts; returns how many of at most `max`; `rest` is what follows the last. */
 size_t key_split(weir_view key, weir_view *parts, size_t max, weir_view *rest);
 

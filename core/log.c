@@ -42,6 +42,8 @@ struct cause {
 struct log {
     pthread_mutex_t lock;
     int fd;
+    log_call *call; /* instead of fd */
+    void *arg;
     atomic_int level;
     bool json;
     int64_t swept; /* the second in which held counts were written last */
@@ -57,6 +59,16 @@ struct log *log_new(int fd, enum log_level level, bool json)
     log->fd = fd;
     log->level = level;
     log->json = json;
+    return log;
+}
+
+struct log *log_new_call(log_call *call, void *arg, enum log_level level)
+{
+    struct log *log = log_new(-1, level, false);
+    if (!log)
+        return NULL;
+    log->call = call;
+    log->arg = arg;
     return log;
 }
 
@@ -106,11 +118,24 @@ static size_t text_escape(char *to, const char *text, bool json)
     return size;
 }
 
+static void line_call(const struct log *log, enum log_level level, const char *part, const char *message)
+{
+    char line[LINE_BYTES];
+    size_t size = text_escape(line, part, false);
+    line[size] = '\0';
+    line[size + 1 + text_escape(line + size + 1, message, false)] = '\0';
+    log->call(log->arg, level, line, line + size + 1);
+}
+
 /* With the lock held. */
 static void line_write(const struct log *log, enum log_level level, const char *part, const char *message)
 {
     static const char *const levels[] = {"error", "warn", "info", "debug"};
     char line[LINE_BYTES], when[TIME_TEXT_MAX];
+    if (log->call) {
+        line_call(log, level, part, message);
+        return;
+    }
     time_format(clock_wall_us(), when);
     size_t size;
     if (log->json) /* milliseconds are enough here */

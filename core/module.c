@@ -150,22 +150,12 @@ static const weir_module_info *info_open(const char *path, struct error *error)
     return info;
 }
 
-int module_open(const char *path, struct module **module, struct error *error)
+int module_wrap(const weir_module_info *info, const char *path, struct module **module, struct error *error)
 {
-    const weir_module_info *info;
-    struct error unheard;
     struct module *m;
     int result;
 
     *module = NULL;
-    if (error == NULL)
-        error = &unheard;
-    errno = 0;
-    info = info_open(path, error);
-    if (info == NULL) {
-        error_prefix(error, "%s", path);
-        return error->code;
-    }
     m = calloc(1, sizeof(*m));
     if (m == NULL || (m->path = strdup(path)) == NULL) {
         free(m);
@@ -179,6 +169,22 @@ int module_open(const char *path, struct module **module, struct error *error)
     }
     *module = m;
     return WEIR_OK;
+}
+
+int module_open(const char *path, struct module **module, struct error *error)
+{
+    const weir_module_info *info;
+    struct error unheard;
+
+    *module = NULL;
+    if (error == NULL)
+        error = &unheard;
+    errno = 0;
+    info = info_open(path, error);
+    if (info != NULL)
+        return module_wrap(info, path, module, error);
+    error_prefix(error, "%s", path);
+    return error->code;
 }
 
 static void tables_free(const void **tables)

@@ -18,6 +18,8 @@ struct module {
 
 /* WEIR_OK; WEIR_MISSING: no such file or symbol; WEIR_INVALID: not for this weir, or not well formed. */
 int module_open(const char *path, struct module **module, struct error *error);
+/* The same of a table that the program holds itself; path: how errors call it. */
+int module_wrap(const weir_module_info *info, const char *path, struct module **module, struct error *error);
 void module_free(struct module *module); /* the tables; the shared object stays */
 
 /* The checks of module_open for one table, also for what is built in: name, flags, required slots, option rows and

@@ -72,6 +72,23 @@ const char *option_nearest(const char *word, const char *const *names, size_t co
     return nearest;
 }
 
+/* Goes the first steps of a path, ./ and ../, from a folder that has no links in it; returns what is left. So a
+ * path that leaves the folder is as good as any, and `..` in what an event adds to it can be told apart. */
+static const char *steps_take(char *folder, const char *path)
+{
+    for (;;) {
+        if (strncmp(path, "./", 2) == 0) {
+            path += 2;
+        } else if (strncmp(path, "../", 3) == 0 && folder[0] == '/') {
+            char *slash = strrchr(folder, '/');
+            slash[slash == folder] = '\0';
+            path += 3;
+        } else {
+            return path;
+        }
+    }
+}
+
 const char *option_path(struct arena *arena, const char *file, const char *path)
 {
     const char *slash = strrchr(file, '/');
@@ -83,8 +100,7 @@ const char *option_path(struct arena *arena, const char *file, const char *path)
              slash != NULL ? file : ".");
     if (realpath(folder, real) == NULL)
         snprintf(real, sizeof(real), "%s", folder);
-    while (strncmp(path, "./", 2) == 0)
-        path += 2;
+    path = steps_take(real, path);
     if (strcmp(path, ".") == 0)
         return arena_text(arena, view_of(real));
     if (strcmp(real, "/") == 0)

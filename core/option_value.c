@@ -297,20 +297,35 @@ static void map_fill(const struct option_slot *slot)
     *map = (weir_map){names, values, node->count};
 }
 
+/* The text was parsed as it is written, so that a fault's column is the user's; now it is as the file's folder
+ * makes it. */
+static int pattern_absolute(const struct option_slot *slot, struct error *error)
+{
+    struct weir_template **member = slot->member;
+    const char *text = slot->node->text;
+
+    template_free(*member);
+    *member = NULL;
+    if (*text == '\0')
+        return error_set(error, WEIR_INVALID, "\"\" is not allowed; expected the path of a file");
+    text = option_path(slot->arena, slot->node->file, text);
+    if (text == NULL)
+        return error_set(error, WEIR_NOMEM, "out of memory");
+    return template_parse_with(text, slot->row->choices, member, error);
+}
+
 static void pattern_fill(const struct option_slot *slot)
 {
     struct error error;
     const char *text = slot->node->text;
     int result;
 
-    if ((slot->row->flags & WEIR_OPTION_IS_PATH) != 0)
-        text = option_path(slot->arena, slot->node->file, text);
-    if (text == NULL)
-        result = error_set(&error, WEIR_NOMEM, "out of memory");
-    else if (slot->row->type == WEIR_OPTION_TEMPLATE)
+    if (slot->row->type == WEIR_OPTION_TEMPLATE)
         result = template_parse_with(text, slot->row->choices, slot->member, &error);
     else
         result = field_parse(text, slot->member, &error);
+    if (result == WEIR_OK && (slot->row->flags & WEIR_OPTION_IS_PATH) != 0)
+        result = pattern_absolute(slot, &error);
     if (result != WEIR_OK)
         yaml_fault(slot->report, slot->node, "%s", error.text);
 }

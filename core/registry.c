@@ -16,6 +16,7 @@
 #include "option.h"
 
 #define NAMES_MAX 512
+#define PROGRAM "this program" /* the path of a module that is no file */
 
 struct opened {
     struct opened *next;
@@ -23,9 +24,17 @@ struct opened {
     bool own; /* of the folder of weir's own modules: found by type */
 };
 
+struct callback {
+    struct callback *next;
+    weir_function_ops ops;
+    void *user;
+    char type[];
+};
+
 struct registry {
     char *folder;
     struct opened *modules;
+    struct callback *calls;
 };
 
 enum sort { SORT_SOURCE, SORT_SINK, SORT_FUNCTION };
@@ -95,6 +104,12 @@ void registry_free(struct registry *registry)
         module_free(registry->modules->module);
         free(registry->modules);
         registry->modules = next;
+    }
+    while (registry->calls != NULL) {
+        struct callback *next = registry->calls->next;
+
+        free(registry->calls);
+        registry->calls = next;
     }
     free(registry->folder);
     free(registry);
@@ -208,11 +223,22 @@ static int module_file(const struct dirent *entry)
     return length > 3 && strcmp(entry->d_name + length - 3, ".so") == 0;
 }
 
+/* What is built in, and what the program itself brings. */
+static size_t names_known(const struct registry *r, enum sort sort, const char **names, size_t room)
+{
+    size_t count = tables_names(sort_builtin(sort), names, room);
+
+    for (const struct opened *o = r->modules; o != NULL; o = o->next)
+        if (strcmp(o->module->path, PROGRAM) == 0)
+            count += tables_names(sort_tables(o->module, sort), names + count, room - count);
+    return count;
+}
+
 /* Unknown type: says what could have been meant, modules that were not opened by their file name. */
 static void type_refuse(const struct registry *r, enum sort sort, const char *type, struct error *error)
 {
     const char *names[NAMES_MAX], *reason;
-    size_t count = tables_names(sort_builtin(sort), names, NAMES_MAX / 2), length = 0;
+    size_t count = names_known(r, sort, names, NAMES_MAX / 2), length = 0;
     struct dirent **files = NULL;
     int n = scandir(r->folder, &files, module_file, alphasort);
 
@@ -233,15 +259,26 @@ static void type_refuse(const struct registry *r, enum sort sort, const char *ty
     free(files);
 }
 
-static const void *type_lookup(struct registry *r, enum sort sort, const char *type, struct error *error)
+/* A kind that needs no file to be opened. */
+static const void *known_find(const struct registry *r, enum sort sort, const char *type)
 {
     const void *found = table_find(sort_builtin(sort), type);
+
+    for (const struct opened *o = r->modules; o != NULL && found == NULL; o = o->next)
+        if (o->own)
+            found = table_find(sort_tables(o->module, sort), type);
+    for (const struct callback *c = r->calls; c != NULL && found == NULL && sort == SORT_FUNCTION; c = c->next)
+        if (strcmp(c->type, type) == 0)
+            found = &c->ops;
+    return found;
+}
+
+static const void *type_lookup(struct registry *r, enum sort sort, const char *type, struct error *error)
+{
+    const void *found = known_find(r, sort, type);
     const struct module *module;
     char path[PATH_MAX];
 
-    for (struct opened *o = r->modules; o != NULL && found == NULL; o = o->next)
-        if (o->own)
-            found = table_find(sort_tables(o->module, sort), type);
     if (found != NULL)
         return found;
     snprintf(path, sizeof(path), "%s/%.64s.so", r->folder, type);
@@ -286,6 +323,74 @@ const weir_function_ops *registry_function(struct registry *r, const char *type,
                                            struct error *error)
 {
     return registry_find(r, SORT_FUNCTION, type, module, error);
+}
+
+static int module_unique(const struct registry *r, const struct module *module, struct error *error)
+{
+    for (int sort = SORT_SOURCE; sort <= SORT_FUNCTION; sort++)
+        for (const void *const *at = sort_tables(module, (enum sort)sort); *at != NULL; at++)
+            if (known_find(r, (enum sort)sort, table_head(*at)->type) != NULL)
+                return error_set(error, WEIR_INVALID, "there is a %s of type \"%.64s\" already; rename yours",
+                                 sort_names[sort], table_head(*at)->type);
+    return WEIR_OK;
+}
+
+int registry_add(struct registry *r, const weir_module_info *info, struct error *error)
+{
+    struct opened *o = calloc(1, sizeof(*o));
+    int result;
+
+    if (o == NULL)
+        return error_set(error, WEIR_NOMEM, "out of memory");
+    result = module_wrap(info, PROGRAM, &o->module, error);
+    if (result == WEIR_OK)
+        result = module_unique(r, o->module, error);
+    if (result != WEIR_OK) {
+        module_free(o->module);
+        free(o);
+        return result;
+    }
+    o->own = true;
+    o->next = r->modules;
+    r->modules = o;
+    return WEIR_OK;
+}
+
+int registry_add_call(struct registry *r, const struct registry_call *call, struct error *error)
+{
+    struct callback *c = calloc(1, sizeof(*c) + strlen(call->type) + 1);
+    int result;
+
+    if (c == NULL)
+        return error_set(error, WEIR_NOMEM, "out of memory");
+    memcpy(c->type, call->type, strlen(call->type) + 1);
+    c->user = call->user;
+    c->ops = (weir_function_ops){.size = sizeof(c->ops),
+                                 .type = c->type,
+                                 .summary = "A callback of the program that runs weir.",
+                                 .flags = call->flags,
+                                 .call = call->call};
+    result = module_check_function(&c->ops, error);
+    if (result == WEIR_OK && known_find(r, SORT_FUNCTION, c->type) != NULL)
+        result =
+            error_set(error, WEIR_INVALID, "there is a function of type \"%.64s\" already; rename yours", c->type);
+    if (result != WEIR_OK) {
+        free(c);
+        return result;
+    }
+    c->next = r->calls;
+    r->calls = c;
+    return WEIR_OK;
+}
+
+bool registry_user(const struct registry *r, const weir_function_ops *ops, void **user)
+{
+    for (const struct callback *c = r->calls; c != NULL; c = c->next)
+        if (ops == &c->ops) {
+            *user = c->user;
+            return true;
+        }
+    return false;
 }
 
 struct walk {

@@ -6,6 +6,8 @@
 #ifndef WEIR_REGISTRY_H
 #define WEIR_REGISTRY_H
 
+#include <stdbool.h>
+
 #include "error.h"
 #include "weir_plugin.h"
 
@@ -16,6 +18,12 @@ extern const weir_function_ops *const builtin_functions[];
 extern const char builtin_left_out[]; /* "name\treason\n"... */
 
 struct registry;
+struct registry_call {
+    const char *type;
+    int (*call)(void *user, const weir_batch *in, weir_out *out);
+    void *user;
+    uint32_t flags; /* WEIR_FUNCTION_* */
+};
 /* folder: where weir's own modules lie; NULL: $WEIR_MODULES, else ../lib/weir or lib/weir beside the executable. */
 struct registry *registry_new(const char *folder);
 void registry_free(struct registry *registry);
@@ -28,6 +36,15 @@ const weir_source_ops *registry_source(struct registry *r, const char *type, con
 const weir_sink_ops *registry_sink(struct registry *r, const char *type, const char *module, struct error *error);
 const weir_function_ops *registry_function(struct registry *r, const char *type, const char *module,
                                            struct error *error);
+
+/* What the program itself brings, in the form in which a shared object exports it: checked the same way, then found
+ * by type like what is built in. The tables it points to must outlive the registry. WEIR_INVALID with error: not
+ * well formed, or a type is there already. */
+int registry_add(struct registry *r, const weir_module_info *info, struct error *error);
+/* A function that is one callback, which gets `user` as its self. */
+int registry_add_call(struct registry *r, const struct registry_call *call, struct error *error);
+/* Whether `ops` is such a callback's, and its user. */
+bool registry_user(const struct registry *r, const weir_function_ops *ops, void **user);
 
 /* For `weir list` and `weir help`: opens every module of the folder; visits all. sort: "source", "sink",
  * "function", or "broken" for a module that cannot be opened (type: its file name, summary: why). where: "built in"

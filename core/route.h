@@ -67,6 +67,7 @@ struct route_vector {
 struct route_suspect {
     uint64_t position;
     uint32_t attempts; /* calls of it that never came back */
+    bool among;        /* only with others: whichever of them it was, it is called once more, alone */
 };
 
 struct route;
@@ -81,6 +82,7 @@ struct route_batch {
     uint32_t attempt; /* of events[0], from 1 */
     struct route_shard *shard;
     void *shell;
+    bool suspect;   /* one event that was in a call that never came back, alone now */
     bool replay;    /* one dead letter on its way again */
     bool unordered; /* inputs fail one by one; otherwise the first failed one takes those behind it with it */
     /* the rest is the route's */
@@ -135,7 +137,8 @@ enum route_action_type {
     ROUTE_DEAD,    /* batch, stage: index counts inputs when sink is SIZE_MAX, else outputs for that sink (SIZE_MAX:
                       all that are still open there). The shell copies the event; with ROUTE_DONE of the batch it
                       goes into the shard's next commit, with ROUTE_DROPPED it is void */
-    ROUTE_DONE,    /* batch: take its state writes into the shard's next commit, then free what is the shell's */
+    ROUTE_DONE,    /* batch, events (completed by it): take its state writes into the shard's next commit, then free
+                      what is the shell's */
     ROUTE_DROPPED, /* batch: nothing of it counts (shard lost, stop deadline); free what is the shell's */
     ROUTE_COMMIT,  /* shard, vector, low, ticket: store these with the state and dead letters taken so far */
     ROUTE_SETTLE,  /* shard, low: everything up to low is completed, durably where that is needed */
@@ -182,6 +185,15 @@ uint64_t route_resume(const struct route_shard *shard); /* emit from the first e
  * before any other input. Actions are to be carried out in order; what they lead to comes as later inputs. */
 size_t route_step(struct route *route, const struct route_input *input, int64_t now_us,
                   struct route_action *actions, size_t room, bool *more);
+
+/* What the shell needs to give a block's memory back before its last event is completed; between two steps. */
+/* Visits what is open of blocks that are `leaving`: events [first .. first + count) of the block. */
+typedef void route_open_visit(void *arg, struct block *block, size_t first, size_t count);
+void route_open_events(const struct route *route, route_open_visit *visit, void *arg);
+/* Asks for each batch that is not in a call and looks into a leaving block. True: the shell has put a copy of its
+ * events into batch->events, and what else it has of the batch lies in no block either. */
+typedef bool route_keep_ask(void *arg, struct route_batch *batch);
+void route_keep_batches(struct route *route, route_keep_ask *ask, void *arg);
 
 struct route_status {
     size_t open_events, open_bytes; /* the window in use */

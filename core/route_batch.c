@@ -50,11 +50,29 @@ static struct route_batch_state *batch_new(struct lane *lane)
     return batch;
 }
 
+static void portion_blind(struct portion *portion)
+{
+    portion->block->views -= portion->views;
+    portion->views = false;
+}
+
+static void portion_drop(struct portion *portion)
+{
+    portion_blind(portion);
+    block_drop(portion->block);
+}
+
 static void portions_drop(struct route_batch_state *batch)
 {
     for (size_t i = 0; i < batch->portion_count; i++)
-        block_drop(batch->portions[i].block);
+        portion_drop(&batch->portions[i]);
     batch->portion_count = 0;
+}
+
+void batch_blind(struct route_batch_state *batch)
+{
+    for (size_t i = 0; i < batch->portion_count; i++)
+        portion_blind(&batch->portions[i]);
 }
 
 void batch_discard(struct route_batch_state *batch)
@@ -80,6 +98,7 @@ static void portion_add(struct route_batch_state *batch, const struct portion *p
         batch->portion_room = room;
     }
     block_hold(portion->block);
+    portion->block->views += portion->views;
     batch->portions[batch->portion_count++] = *portion;
     batch->bytes += portion->bytes;
     batch->pub.count += portion->count;
@@ -140,7 +159,7 @@ static void run_take(struct route_batch_state *batch, uint32_t count, size_t byt
 {
     struct lane *lane = batch->lane;
     struct run *run = tracker_run(&lane->shard->tracker, lane->head);
-    portion_add(batch, &(struct portion){lane->head, run_event(run, run->taken), run->block, bytes, count});
+    portion_add(batch, &(struct portion){lane->head, run_event(run, run->taken), run->block, bytes, count, true});
     run->taken += count;
     run->bytes -= bytes;
     batcher_take(&lane->batcher, count, bytes);
@@ -169,7 +188,7 @@ struct route_batch_state *batch_take(struct lane *lane)
         uint32_t count = run_fits(run, batch, &bytes);
         if (!count)
             break;
-        batch->suspect = run->suspect;
+        batch->suspect = batch->pub.suspect = run->suspect;
         batch->pub.replay = run->replay;
         run_take(batch, count, bytes);
     }
@@ -206,7 +225,7 @@ void batch_put_back(struct route_batch_state *batch, size_t from)
         portion_back(batch, (uint32_t)size_min(last->count, batch->pub.count - from));
         if (last->count)
             break;
-        block_drop(last->block);
+        portion_drop(last);
         batch->portion_count--;
     }
 }
@@ -216,14 +235,17 @@ struct route_batch_state *batch_split(struct route_batch_state *batch, size_t fi
     struct route_batch_state *split = batch_new(batch->lane);
     CHECK(batch->pub.unordered);
     for (size_t i = 0; i < count; i++) {
-        struct portion *portion = &batch->portions[first + i];
-        portion_add(split, portion);
+        struct portion *portion = &batch->portions[first + i], again = *portion;
+        const struct run *run = batch_run(batch, first + i);
+        again.events = run_event(run, run->taken - portion->count); /* not the old one's copy: that goes with it */
+        again.views = true;
+        portion_add(split, &again);
         batch->bytes -= portion->bytes;
         portion->count = 0; /* the inputs stay where the shell sees them, but they are not its to complete */
         portion->bytes = 0;
     }
     split->pub.replay = batch->pub.replay;
-    split->suspect = batch->suspect;
+    split->suspect = split->pub.suspect = batch->suspect;
     batch_gather(split);
     return split;
 }
@@ -248,13 +270,14 @@ void batch_complete(struct route_batch_state *batch)
 {
     struct route_shard *shard = batch->lane->shard;
     size_t events = 0;
-    route_act(shard->route, (struct route_action){.type = ROUTE_DONE, .batch = &batch->pub, .shard = shard});
     for (size_t i = 0; i < batch->portion_count; i++) {
         const struct portion *portion = &batch->portions[i];
         if (portion->count)
             tracker_done(&shard->tracker, portion->number, portion->count);
         events += portion->count;
     }
+    route_act(shard->route,
+              (struct route_action){.type = ROUTE_DONE, .batch = &batch->pub, .shard = shard, .events = events});
     shard->dead += batch->dead;
     shard_completed(shard, events, batch->bytes);
     batch_retire(batch);

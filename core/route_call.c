@@ -65,7 +65,7 @@ void batch_start(struct route_batch_state *batch)
         batch_deliver(batch, (uint32_t)((UINT64_C(1) << route->config.sink_count) - 1));
         return;
     }
-    if (batch->suspect && used_up(route, attempts)) {
+    if (batch->suspect && !run->among && used_up(route, attempts)) {
         batch_give_up(batch, attempts);
         return;
     }

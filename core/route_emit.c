@@ -64,8 +64,10 @@ static size_t emit_next(struct route_shard *shard, const struct route_input *inp
     size_t count = run_length(shard, input, i);
     struct run run = {
         .block = input->block, .first = (uint32_t)(input->first + i), .count = (uint32_t)count, .sink = -1};
-    run.attempts = shard_suspect(shard, run_position(&run));
-    run.suspect = run.attempts > 0;
+    const struct route_suspect *suspect = shard_suspect(shard, run_position(&run));
+    run.suspect = suspect != NULL;
+    run.attempts = suspect ? suspect->attempts : 0;
+    run.among = suspect && suspect->among;
     emit_run(shard, &run);
     return count;
 }

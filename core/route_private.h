@@ -31,6 +31,7 @@ struct portion {
     struct block *block;
     size_t bytes;
     uint32_t count;
+    bool views; /* the batch looks into the block: it has no copy of its own */
 };
 
 /* The writes of one sink that are out for one lane (without order: for one batch), and what waits to be written
@@ -172,7 +173,8 @@ void shard_discard(struct route_shard *shard);
 void shards_switch(struct route *route); /* to the configured lanes, once the old vector is behind */
 bool shard_switches(const struct route_shard *shard);
 bool shard_skips(struct route_shard *shard, const weir_event *event); /* finished before the restart */
-uint32_t shard_suspect(const struct route_shard *shard, uint64_t position);
+const struct route_suspect *shard_suspect(const struct route_shard *shard,
+                                          uint64_t position); /* NULL: it is none */
 uint32_t event_lane(const struct route_shard *shard, const weir_event *event);
 
 /* route_emit.c */
@@ -196,6 +198,8 @@ struct route_batch_state *batch_split(struct route_batch_state *batch, size_t fi
 void batch_complete(struct route_batch_state *batch);
 void batch_drop(struct route_batch_state *batch); /* its events stay open */
 void batch_discard(struct route_batch_state *batch);
+void batch_blind(
+    struct route_batch_state *batch); /* it has a copy of its events, and looks into no block any more */
 void route_recycle(struct route *route);
 struct run *batch_run(const struct route_batch_state *batch, size_t portion);
 

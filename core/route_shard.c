@@ -187,8 +187,7 @@ bool shard_skips(struct route_shard *shard, const weir_event *event)
     return shard->range_next < shard->range_count && shard->ranges[shard->range_next][0] <= event->position;
 }
 
-/* Calls with it that never came back; 0: it is none. */
-uint32_t shard_suspect(const struct route_shard *shard, uint64_t position)
+const struct route_suspect *shard_suspect(const struct route_shard *shard, uint64_t position)
 {
     size_t low = 0, high = shard->suspect_count;
     while (low < high) {
@@ -199,7 +198,7 @@ uint32_t shard_suspect(const struct route_shard *shard, uint64_t position)
             high = middle;
     }
     bool found = low < shard->suspect_count && shard->suspects[low].position == position;
-    return found ? shard->suspects[low].attempts : 0;
+    return found ? &shard->suspects[low] : NULL;
 }
 
 bool shard_switches(const struct route_shard *shard)

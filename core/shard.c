@@ -98,10 +98,13 @@ static void notes_drop(struct shard *shard, size_t count)
     at->prev = &shard->notes;
 }
 
-/* The newest note that all routes have completed goes into the next transaction. */
-static void shard_note(struct shard *shard, uint64_t low)
+/* With the positions that make it true: a start must never find the ones without the other. */
+void shard_note(struct shard *shard)
 {
     struct note *newest = NULL;
+    uint64_t low = UINT64_MAX;
+    for (size_t i = 0; i < shard->source->flow_count; i++)
+        low = shard->links[i]->asked < low ? shard->links[i]->asked : low;
     size_t done = 0;
     LIST_EACH(note, &shard->notes, struct note, node)
     {
@@ -127,7 +130,9 @@ void shard_settled(struct shard *shard)
         return;
     uint64_t first = shard->settled + 1;
     shard->settled = low;
-    shard_note(shard, low);
+    shard_note(shard);
+    if (shard->source->instance.engine->broken)
+        return;
     if (!shard->revoked || shard->links_open)
         shard->source->ops->settle(shard->source->instance.state, (weir_shard *)(void *)shard, first, low,
                                    WEIR_COMPLETED);
@@ -166,6 +171,9 @@ int source_shard_open(const weir_host *host, weir_view name, uint64_t generation
                       weir_shard **handle)
 {
     struct source *source = source_of(host);
+    /* Not started: there may be no store, and no route knows the source yet. */
+    if (!source->instance.started || source->instance.engine->broken)
+        return WEIR_CLOSED;
     if (!name.size || name.size > SHARD_MAX_BYTES || memchr(name.data, '\0', name.size) ||
         source_shard_find(source, name) || (source->journal && !list_empty(&source->shards)))
         return WEIR_INVALID;

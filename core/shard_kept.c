@@ -20,7 +20,7 @@ static void link_begin(struct link *link, struct store_ops *ops, uint64_t positi
                  view_of(shard->name));
     store_ops_put(ops, TABLE_POSITION, key_view(&key), vector_encode(&vector, &scratch));
     arena_fini(&scratch);
-    link->low = link->committed = position;
+    link->low = link->asked = position;
 }
 
 /* Durable before anything is read: a call would see what is still there. */

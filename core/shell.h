@@ -73,6 +73,7 @@ struct engine {
     struct list reaped;        /* shards */
     struct list waiting_calls; /* batches that wait for a function's concurrency */
     enum engine_phase phase;
+    enum engine_end broken; /* then plug-ins are left alone, and what they ask does nothing */
     int exit_code;
     int64_t started_us;
     _Atomic int64_t memory_used; /* blocks and batches */
@@ -82,7 +83,10 @@ struct engine {
     atomic_bool stop_asked;
     uv_check_t after_poll; /* flows and sources settle their accounts once a turn */
     uv_idle_t again;
-    struct replays *replays; /* dead letters on their way again */
+    struct replays *replays;   /* dead letters on their way again */
+    struct yaml_report *trial; /* not NULL: nothing will run, and what is refused goes here */
+    struct list lent;          /* blocks that only routes have, see borrow.h */
+    uv_timer_t borrow_timer;
 };
 
 void engine_handles(struct engine *engine); /* the loop's own handles */

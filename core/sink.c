@@ -1,6 +1,7 @@
 /* sink.c: see sink.h.
  *
- * The normal path: sink_write queues the write; while fewer than writes_max are open it is handed to the plug-in;
+ * The normal path: sink_write queues the write; while fewer than writes_max are open it is prepared (its batch may
+ * have moved to other memory while it waited) and handed to the plug-in;
  * its answer frees a place, marks each output as confirmed, dead or still open, and goes to the flow. Fails:
  * results are taken from the closed set only; anything else, or a second answer, is the plug-in's fault: logged
  * with its name, and treated as WEIR_FATAL, or ignored.
@@ -56,6 +57,7 @@ int sink_init(struct sink *sink, struct engine *engine, const struct config_sink
         result = sink->ops->init(sink->instance.state, &sink->instance.host);
     if (result != WEIR_OK && !error->text[0])
         error_set(error, result, "%s: could not be made: %s", sink->instance.part, result_name(result));
+    sink->instance.error = NULL;
     return result;
 }
 
@@ -107,13 +109,8 @@ static bool write_prepare(struct write *write)
 
 void sink_write(struct write *write)
 {
-    struct sink *sink = write->sink;
-    if (!write_prepare(write)) {
-        flow_written(write, WEIR_RETRY);
-        return;
-    }
-    list_append(&sink->queued, &write->node);
-    sink_next(sink);
+    list_append(&write->sink->queued, &write->node);
+    sink_next(write->sink);
 }
 
 static void sink_next(struct sink *sink)
@@ -121,8 +118,8 @@ static void sink_next(struct sink *sink)
     while (!list_empty(&sink->queued) && sink->open < sink->writes_max) {
         struct write *write = LIST_FIRST(&sink->queued, struct write, node);
         list_remove(&write->node);
-        if (sink->instance.failed) {
-            flow_written(write, WEIR_FATAL);
+        if (sink->instance.failed || !write_prepare(write)) {
+            flow_written(write, sink->instance.failed ? WEIR_FATAL : WEIR_RETRY);
             continue;
         }
         sink->open++;
@@ -221,6 +218,8 @@ void sink_write_done(const weir_host *host, weir_write *pub, int result, const c
     }
     write->open = false;
     sink->open--;
+    if (sink->instance.engine->broken)
+        return;
     if (result != WEIR_OK && result != WEIR_RETRY && result != WEIR_REJECT)
         result = WEIR_FATAL;
     size_t count = pub->batch.count, left = 0;

@@ -28,7 +28,8 @@ struct slot_file {
     uint64_t shard_hash, first, last;
     uint32_t lane, attempt;
     char route[65], source[65];
-    char reserved[SLOT_BYTES - 170];
+    uint8_t suspect, replay;
+    char reserved[SLOT_BYTES - 172];
 };
 _Static_assert(sizeof(struct slot_file) == SLOT_BYTES, "a slot has 256 bytes");
 
@@ -53,6 +54,8 @@ static bool slot_read(const struct slot_file *file, struct slot *slot)
     slot->last = file->last;
     slot->lane = file->lane;
     slot->attempt = file->attempt;
+    slot->suspect = file->suspect != 0;
+    slot->replay = file->replay != 0;
     memcpy(slot->route, file->route, sizeof slot->route);
     memcpy(slot->source, file->source, sizeof slot->source);
     return true;
@@ -144,6 +147,8 @@ void slots_fill(struct slots *slots, size_t worker, const struct slot *slot)
     file->last = slot->last;
     file->lane = slot->lane;
     file->attempt = slot->attempt;
+    file->suspect = slot->suspect;
+    file->replay = slot->replay;
     name_copy(file->route, slot->route);
     name_copy(file->source, slot->source);
     /* After the body: the kernel keeps the page as it is when the process is killed between two stores. */

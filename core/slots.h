@@ -19,6 +19,8 @@ struct slot {
     uint32_t lane;
     uint64_t first, last;
     uint32_t attempt;
+    bool suspect; /* one event, alone, because it was in such a call before */
+    bool replay;  /* a dead letter on its way again */
 };
 
 struct slots;

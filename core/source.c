@@ -59,6 +59,7 @@ int source_init(struct source *source, struct engine *engine, const struct confi
         result = source->ops->init(source->instance.state, &source->instance.host);
     if (result != WEIR_OK && !error->text[0])
         error_set(error, result, "%s: could not be made: %s", source->instance.part, result_name(result));
+    source->instance.error = NULL;
     return result;
 }
 
@@ -165,7 +166,7 @@ int source_emit(const weir_host *host, weir_shard *handle, weir_emit *emit)
     struct source *source = source_of(host);
     struct shard *shard = (struct shard *)(void *)handle;
     emit->first = emit->last = 0;
-    if (shard->revoked || shard->source != source)
+    if (shard->revoked || shard->source != source || source->instance.engine->broken)
         return WEIR_CLOSED;
     size_t bytes = 0;
     for (size_t i = 0; i < emit->count; i++)

@@ -11,7 +11,7 @@
 
 struct note {
     struct list node;
-    uint64_t position; /* goes into the store when everything up to here is completed */
+    uint64_t position; /* goes into the store with the positions that say that everything up to here is completed */
     size_t size;
     char data[];
 };
@@ -59,6 +59,8 @@ static inline uint32_t source_id_less(const struct source *source)
 }
 /* A route has settled the shard up to `low`: tells the source what all routes have completed. */
 void shard_settled(struct shard *shard);
+/* The newest note that all routes have completed goes into the transaction that gathers. */
+void shard_note(struct shard *shard);
 uint64_t shard_low(const struct shard *shard); /* the lowest over its routes */
 struct shard *source_shard_find(struct source *source, weir_view name);
 /* The shard with its links, positions restored. */

@@ -103,6 +103,7 @@ int store_scan(struct store_reader *reader, enum store_table table, weir_view fr
 struct store_status {
     uint64_t bytes_used, bytes_max, room;
     uint64_t records[TABLE_COUNT];
+    uint64_t bytes[TABLE_COUNT]; /* of the pages that each table takes now */
     uint64_t commits, submits, damaged, full_refusals;
     bool poisoned;
 };

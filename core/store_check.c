@@ -98,7 +98,7 @@ int store_check(struct store *store, store_report *report, void *arg, uint64_t *
     return result == WEIR_OK && check.damaged ? WEIR_DAMAGED : result;
 }
 
-static void records_count(struct store *store, struct store_status *status)
+static void tables_measure(struct store *store, struct store_status *status)
 {
     MDB_txn *txn;
     MDB_stat stat;
@@ -106,8 +106,10 @@ static void records_count(struct store *store, struct store_status *status)
     if (mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn) != 0)
         return;
     for (int i = 0; i < TABLE_COUNT; i++)
-        if (mdb_stat(txn, store->tables[i], &stat) == 0)
+        if (mdb_stat(txn, store->tables[i], &stat) == 0) {
             status->records[i] = stat.ms_entries;
+            status->bytes[i] = (stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages) * stat.ms_psize;
+        }
     mdb_txn_abort(txn);
 }
 
@@ -124,5 +126,5 @@ void store_status(struct store *store, struct store_status *status)
     status->damaged = atomic_load(&store->damage.found);
     status->full_refusals = atomic_load(&store->full_refusals);
     status->poisoned = atomic_load(&store->poisoned);
-    records_count(store, status);
+    tables_measure(store, status);
 }

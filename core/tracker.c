@@ -93,7 +93,7 @@ uint32_t tracker_open(const struct tracker *tracker, uint32_t number, uint32_t e
 
 const weir_event *run_event(const struct run *run, uint32_t index)
 {
-    return &run->block->events[run->first + index];
+    return block_event(run->block, run->first + index);
 }
 
 uint64_t run_position(const struct run *run)

@@ -24,6 +24,7 @@ struct run {
     int32_t sink;      /* replay: the sink whose output it is, or -1 */
     bool replay;       /* one dead letter on its way again: its position does not count */
     bool suspect;      /* was in a call when a process ended: runs alone */
+    bool among;        /* so far only with others */
 };
 
 struct tracker {

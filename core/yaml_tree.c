@@ -27,6 +27,8 @@ struct loader {
     struct arena *arena;
     struct yaml_report *report;
     yaml_parser_t parser;
+    const char *text; /* of the file, checked */
+    size_t size;
     struct yaml_node **stack; /* children of open collections, oldest first */
     size_t stack_count, stack_room;
     const struct yaml_node *parent, *key; /* of the node that comes next */
@@ -123,13 +125,13 @@ static int file_open(const char *path)
 
 static char *file_read(struct loader *loader, const char *path, size_t *size)
 {
-    struct yaml_node at = {.file = loader->file};
+    struct yaml_node at = place(loader, 0, 0);
     int fd = file_open(path);
     char *buffer = malloc(FILE_MAX + 1);
     ssize_t n = fd >= 0 && buffer != NULL ? read_all(fd, buffer, FILE_MAX + 1) : -1;
 
     if (n < 0)
-        yaml_fault(loader->report, &at, "cannot be read: %s", strerror(errno));
+        yaml_fault(loader->report, &at, "cannot be read: %s; check the path and its permissions", strerror(errno));
     else if ((size_t)n > FILE_MAX)
         yaml_fault(loader->report, &at, "is larger than 1MiB; split it with `include`");
     if (fd >= 0)
@@ -142,6 +144,16 @@ static char *file_read(struct loader *loader, const char *path, size_t *size)
     return buffer;
 }
 
+/* The first byte of a character; a mark of libyaml counts characters. */
+static char character_at(const struct loader *loader, size_t index)
+{
+    const char *at = loader->text, *end = loader->text + loader->size;
+
+    while (index-- > 0 && at < end)
+        at += utf8_length(at, end);
+    return at < end ? *at : '\0';
+}
+
 static bool loader_next(struct loader *loader, yaml_event_t *event)
 {
     yaml_parser_t *parser = &loader->parser;
@@ -152,6 +164,8 @@ static bool loader_next(struct loader *loader, yaml_event_t *event)
     at = place(loader, parser->problem_mark.line, parser->problem_mark.column);
     if (parser->error == YAML_MEMORY_ERROR)
         yaml_fault(loader->report, &at, "out of memory");
+    else if (character_at(loader, parser->problem_mark.index) == '\t')
+        yaml_fault(loader->report, &at, "YAML syntax: a tab cannot stand here; indent with spaces");
     else if (parser->context != NULL)
         yaml_fault(loader->report, &at, "YAML syntax: %s (%s that began on line %zu)", parser->problem,
                    parser->context, parser->context_mark.line + 1);
@@ -387,21 +401,41 @@ static void tree_load(struct loader *loader, const char *text, size_t size)
         yaml_fault(loader->report, &empty, "out of memory");
         return;
     }
+    loader->text = text;
+    loader->size = size;
     yaml_parser_set_encoding(&loader->parser, YAML_UTF8_ENCODING);
     yaml_parser_set_input_string(&loader->parser, (const unsigned char *)text, size);
     loader->complete = documents_load(loader);
     if (loader->complete && (loader->stack_count == 0 || yaml_is_null(loader->stack[0]))) {
         loader->complete = false;
-        yaml_fault(loader->report, &empty, "the file is empty; it needs at least `routes:`");
+        yaml_fault(loader->report, &empty, "the file is empty; write a section into it, at least `routes:`");
     }
     yaml_parser_delete(&loader->parser);
 }
 
+/* text: NULL after a fault. */
+static int loader_run(struct loader *loader, const char *text, size_t size, const struct yaml_node **root)
+{
+    struct yaml_report *report = loader->report;
+    size_t before = report->count, skip = text != NULL && size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+
+    *root = NULL;
+    if (text != NULL && text_check(loader, text + skip, size - skip))
+        tree_load(loader, text + skip, size - skip);
+    if (loader->arena->overflow && report->count == before)
+        yaml_fault(report, NULL, "%s: out of memory", loader->file);
+    if (loader->complete && !loader->arena->overflow)
+        *root = loader->stack[0];
+    free(loader->stack);
+    return text != NULL && report->count == before ? WEIR_OK : WEIR_INVALID;
+}
+
 int yaml_load(const char *path, struct arena *arena, const struct yaml_node **root, struct yaml_report *report)
 {
-    size_t before = report->count, size = 0, skip;
     struct loader loader = {.arena = arena, .report = report};
+    size_t size = 0;
     char *text;
+    int result;
 
     *root = NULL;
     loader.file = arena_text(arena, view_of(strcmp(path, "-") == 0 ? "<stdin>" : path));
@@ -410,14 +444,26 @@ int yaml_load(const char *path, struct arena *arena, const struct yaml_node **ro
         return WEIR_INVALID;
     }
     text = file_read(&loader, path, &size);
-    skip = text != NULL && size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
-    if (text != NULL && text_check(&loader, text + skip, size - skip))
-        tree_load(&loader, text + skip, size - skip);
-    if (arena->overflow && report->count == before)
-        yaml_fault(report, NULL, "%s: out of memory", path);
-    if (loader.complete && !arena->overflow)
-        *root = loader.stack[0];
-    free(loader.stack);
+    result = loader_run(&loader, text, size, root);
     free(text);
-    return report->count == before ? WEIR_OK : WEIR_INVALID;
+    return result;
+}
+
+int yaml_load_text(const struct yaml_text *text, struct arena *arena, const struct yaml_node **root,
+                   struct yaml_report *report)
+{
+    struct loader loader = {.arena = arena,
+                            .report = report,
+                            .file = text->file,
+                            .parent = text->parent,
+                            .key = text->key,
+                            .index = text->index};
+    struct yaml_node at = {.file = text->file};
+    size_t size = strlen(text->text);
+
+    *root = NULL;
+    if (size <= FILE_MAX)
+        return loader_run(&loader, text->text, size, root);
+    yaml_fault(report, &at, "is larger than 1MiB; split it into several");
+    return WEIR_INVALID;
 }

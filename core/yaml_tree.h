@@ -61,6 +61,15 @@ const char *yaml_expand(weir_view text, struct arena *arena, struct error *error
  * a fault.
  */
 int yaml_load(const char *path, struct arena *arena, const struct yaml_node **root, struct yaml_report *report);
+/* The same for a text; `file` names it in faults, parent, key and index say where its root belongs in a larger
+ * tree, so that a fault tells the whole way. */
+struct yaml_text {
+    const char *file, *text;
+    const struct yaml_node *parent, *key;
+    size_t index;
+};
+int yaml_load_text(const struct yaml_text *text, struct arena *arena, const struct yaml_node **root,
+                   struct yaml_report *report);
 const struct yaml_node *yaml_get(const struct yaml_node *mapping,
                                  const char *key); /* NULL: absent, or no mapping */
 

@@ -7,10 +7,10 @@
  *   2. Each report marks its event. A write is answered when all its events are, whatever others wait for.
  *   3. Reports make room, so the line goes on.
  *
- * How it fails: see kafka/producer.c. An event that can never pass is rejected with the reason. When the producer is
- * lost, what was confirmed stays so, and every other event of the open writes is to be written again, so that nothing
- * overtakes. A topic that does not exist is waited for as long as it is the only one; among many, its events are
- * rejected, as one wrong name must not hold up the others. */
+ * How it fails: see kafka/producer.c. An event that can never pass is rejected with the reason. When the producer
+ * is lost, what was confirmed stays so, and every other event of the open writes is to be written again, so that
+ * nothing overtakes. A topic that does not exist is waited for as long as it is the only one; among many, its
+ * events are rejected, as one wrong name must not hold up the others. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -331,7 +331,8 @@ static int sink_init(void *state, const weir_host *host)
     if (result != WEIR_OK)
         return result;
     if (sink->idempotence && sink->acks != 0)
-        return host->refuse(host, "acks", "with `idempotence: true` it can only be all; set that, or idempotence: false");
+        return host->refuse(host, "acks",
+                            "with `idempotence: true` it can only be all; set that, or idempotence: false");
     sink->key_room = KEY_ROOM;
     sink->key_text = malloc(KEY_ROOM);
     return sink->key_text ? producer_check(&sink->producer) : WEIR_NOMEM;
@@ -375,8 +376,9 @@ static const weir_option sink_options[] = {
      .choices = acks_words,
      .fallback = "all",
      .offset = offsetof(struct sink, acks),
-     .help = "Who must have a record before it counts as confirmed: all replicas in sync, the leader (1), nobody (0). "
-             "Only all is safe."},
+     .help =
+         "Who must have a record before it counts as confirmed: all replicas in sync, the leader (1), nobody (0). "
+         "Only all is safe."},
     {.name = "compression",
      .type = WEIR_OPTION_CHOICE,
      .choices = compression_words,
@@ -406,7 +408,8 @@ static const weir_option sink_options[] = {
      .min = INT64_C(100000),
      .max = INT64_C(3600000000),
      .offset = offsetof(struct sink, timeout_us),
-     .help = "Without any confirmation for so long, the write counts as failed, and is tried anew as `retry` says."},
+     .help =
+         "Without any confirmation for so long, the write counts as failed, and is tried anew as `retry` says."},
     {0}};
 
 extern const weir_sink_ops sink_kafka;

@@ -328,6 +328,18 @@ static const struct connection_ops sink_connection = {
 
 /* Life. */
 
+/* A topic that needs nothing of an event is the same for all, so what is wrong with it is wrong with the file. */
+static int topic_check(struct sink *sink)
+{
+    const weir_event nothing = {.time_us = 0};
+    const weir_batch batch = {.size = sizeof batch, .events = &nothing, .count = 1};
+    size_t size;
+    if (sink->host->render(sink->topic, &batch, 0, sink->text, STRING_MAX + 1, &size) != WEIR_OK)
+        return WEIR_OK;
+    const char *why = topic_render(sink, &batch, 0);
+    return why ? sink->host->refuse(sink->host, "topic", "no event can be published: %s", why) : WEIR_OK;
+}
+
 static int sink_init(void *state, const weir_host *host)
 {
     struct sink *sink = state;
@@ -342,6 +354,9 @@ static int sink_init(void *state, const weir_host *host)
     sink->text = malloc(3 * (STRING_MAX + 1));
     if (!sink->text)
         return WEIR_NOMEM;
+    result = topic_check(sink);
+    if (result != WEIR_OK)
+        return result;
     sink->connection.host = host;
     sink->connection.settings = &sink->settings;
     sink->connection.ops = &sink_connection;

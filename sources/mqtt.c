@@ -45,6 +45,7 @@ struct source {
     int64_t held_since_us;
     bool library, unsettled, alarmed, stopping;
     bool had_session, no_memory;
+    bool ran_before; /* an earlier run stored events, so it had a session */
 };
 
 /* Callbacks of the library, inside connection_read. */
@@ -283,7 +284,7 @@ static void source_opened(void *owner, bool session_present)
     const weir_host *host = source->host;
     if (session_present)
         host->stat_add(host, "sessions_resumed_total", 1);
-    if (source->had_session && !session_present) {
+    if ((source->had_session || source->ran_before) && !session_present) {
         host->stat_add(host, "sessions_lost_total", 1);
         host->log(
             host, WEIR_LOG_ERROR,
@@ -295,6 +296,7 @@ static void source_opened(void *owner, bool session_present)
      */
     bool there = source->had_session && session_present;
     source->had_session = true;
+    source->ran_before = false;
     subscribe(source, there);
 }
 
@@ -384,7 +386,9 @@ static int source_start(void *state)
     weir_view name = {"mqtt", 4};
     weir_resume resume = {.size = sizeof resume};
     connection_reading(&source->connection, false);
-    return source->host->shard_open(source->host, name, 1, &resume, &source->shard);
+    int result = source->host->shard_open(source->host, name, 1, &resume, &source->shard);
+    source->ran_before = result == WEIR_OK && resume.known;
+    return result;
 }
 
 static void source_stop(void *state)

@@ -186,21 +186,30 @@ struct broker *broker_start(const struct broker_options *options)
     ck_abort_msg("mosquitto does not start, see %s/mosquitto.log", broker->folder);
 }
 
-static void broker_end(struct broker *broker, int signal_number)
+/* mosquitto listens a moment before its loop begins, and forgets a SIGTERM that comes between: it is said again. */
+static bool broker_asked(void *arg)
 {
-    ck_assert_int_ne(broker->pid, 0);
-    testing_end(broker->pid, signal_number);
-    broker->pid = 0;
+    struct broker *broker = arg;
+    siginfo_t info = {0};
+    ck_assert_int_eq(waitid(P_PID, (id_t)broker->pid, &info, WEXITED | WNOHANG | WNOWAIT), 0);
+    if (info.si_pid == 0)
+        kill(broker->pid, SIGTERM);
+    return info.si_pid != 0;
 }
 
 void broker_stop(struct broker *broker)
 {
-    broker_end(broker, SIGTERM);
+    ck_assert_int_ne(broker->pid, 0);
+    ck_assert(testing_wait(broker_asked, broker, READY_MS));
+    testing_end(broker->pid, 0);
+    broker->pid = 0;
 }
 
 void broker_kill(struct broker *broker)
 {
-    broker_end(broker, SIGKILL);
+    ck_assert_int_ne(broker->pid, 0);
+    testing_end(broker->pid, SIGKILL);
+    broker->pid = 0;
 }
 
 void broker_resume(struct broker *broker)

@@ -33,13 +33,13 @@ static const struct fault_case top_faults[] = {
     {SOURCE SINK ROUTE "store: { path: '' }\n", "t.yaml:7:16: store/path: \"\" is not allowed; expected a path\n"},
     {SOURCE SINK ROUTE "store: { size_max: 1KiB }\n",
      "t.yaml:7:20: store/size_max: \"1KiB\" is not allowed; expected a size, as in 64KiB, 8MiB or 2GB; allowed is "
-     "1MiB..16TiB\n"},
+     "2MiB..16TiB\n"},
     {SOURCE SINK ROUTE "store: { size_max: big }\n",
      "t.yaml:7:20: store/size_max: \"big\" is not allowed; expected a size, as in 64KiB, 8MiB or 2GB; allowed is "
-     "1MiB..16TiB\n"},
+     "2MiB..16TiB\n"},
     {SOURCE SINK ROUTE "store: { size_max: 17TiB }\n",
      "t.yaml:7:20: store/size_max: \"17TiB\" is not allowed; expected a size, as in 64KiB, 8MiB or 2GB; allowed is "
-     "1MiB..16TiB\n"},
+     "2MiB..16TiB\n"},
     {SOURCE SINK ROUTE "limits: { memory: 0 }\n", "t.yaml:7:19: limits/memory: \"0\" is not allowed; expected a "
                                                   "size, as in 64KiB, 8MiB or 2GB; allowed is 1MiB..1TiB\n"},
     {SOURCE SINK ROUTE "limits: { event_bytes: 1B }\n",
@@ -200,6 +200,8 @@ static const struct fault_case route_faults[] = {
      "t.yaml:6:13: routes[0]/from: there is no source \"ina\"; did you mean in?\n"},
     {SOURCE SINK "routes:\n  - { from: [in, in], to: out }\n",
      "t.yaml:6:18: routes[0]/from[1]: names the source \"in\" twice; name it once\n"},
+    {SOURCE "functions:\n  f: { type: pass }\nroutes:\n  - { from: in, call: [f, f] }\n",
+     "t.yaml:6:5: routes[0]: has no effect: \"f\" keeps nothing and sends nothing; add `to: SINK`\n"},
     {SOURCE SINK "routes:\n  - { from: in, to: uot }\n",
      "t.yaml:6:21: routes[0]/to: there is no sink \"uot\"; did you mean out?\n"},
     {SOURCE SINK "routes:\n  - { from: in, to: nowhere }\n",
@@ -236,6 +238,8 @@ static const struct fault_case route_faults[] = {
      "t.yaml:8:30: routes[0]/to: is empty; name a sink, or remove the key\n"},
     {SOURCE SINK "routes:\n  - { from: in, to: out, name: 'a b' }\n",
      "t.yaml:6:32: routes/a b/name: is no name; use 1 to 64 letters, digits, _ - or .\n"},
+    {"sources:\n  'a b': { type: kit, topics: a }\n" SINK "routes:\n  - { from: 'a b', to: out }\n",
+     "t.yaml:2:3: sources/a b: is no name; use 1 to 64 letters, digits, _ - or .\n"},
     {SOURCE SINK "routes:\n  - { from: in, to: out, name: '' }\n",
      "t.yaml:6:32: routes[0]/name: is no name; use 1 to 64 letters, digits, _ - or .\n"},
     {SOURCE SINK "routes:\n  - { from: in, to: out, name: "

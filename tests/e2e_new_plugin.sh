@@ -10,8 +10,8 @@ fail() {
     echo "FAIL: $*"
     exit 1
 }
-if readelf -W --dyn-syms "$build/weir" 2>/dev/null | grep -qE '__(a|t|ub)san_|__gcov_'; then
-    echo "SKIP release: the copy is built without sanitizers"
+if readelf -W --syms "$build/weir" 2>/dev/null | grep -qE '__(a|t|ub)san_|__gcov_'; then
+    echo "SKIP release: the copy is built without sanitizers or coverage"
     exit 77
 fi
 

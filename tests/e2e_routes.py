@@ -3,7 +3,7 @@
 chains, outputs, order, batches, windows, crashes inside a function, replay, full disk, stop.
 
 Each case is a function; usage: e2e_routes.py [case ...]"""
-import json, os, signal, subprocess, sys, time
+import contextlib, json, os, signal, subprocess, sys, threading, time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import kit
 
@@ -164,6 +164,38 @@ def case_a_crash_in_a_function_costs_one_event(place):
     assert len(letters) == 1 and "ended inside the call" in json.dumps(letters[0]), letters
 
 
+def crash_until_done(place, path, lines, most):
+    for runs in range(1, most + 1):
+        done = subprocess.run([place.weir_path, "run", path], input="".join(line + "\n" for line in lines if runs == 1), text=True,
+                              capture_output=True, timeout=30 * kit.slow())
+        if done.returncode == 0:
+            return runs
+        assert done.returncode == -signal.SIGABRT, done.stderr[-2000:]
+    raise AssertionError(f"still not done after {most} runs")
+
+
+def case_a_crash_makes_no_dead_letters_of_its_neighbours(place):
+    """Even with one attempt: who was in the call with it, or in one beside it, is called once more, alone."""
+    path = config(place, "call: moody, to: out, lanes: 4")
+    text = open(path).read()
+    open(path, "w").write(text.replace("attempts: 3", "attempts: 1"))
+    crash_until_done(place, path, [event(f"k{i % 20}", i, "crash" if i == 40 else "pass") for i in range(300)], 6)
+    assert set(numbers(out(place))) == set(range(300)) - {40}
+    assert [letter["position"] for letter in dead(place, path)] == [41]
+
+
+def case_a_replay_that_ends_the_process_is_not_tried_again_by_itself(place):
+    path = config(place)
+    crash_until_done(place, path, [event("a", 1), event("a", 2, "crash"), event("a", 3)], 6)
+    letter = dead(place, path)[0]
+    kit.Weir(place, path).command("dead", "replay", path, "--all")
+    assert crash_until_done(place, path, [], 3) == 2
+    again = dead(place, path)
+    assert len(again) == 1 and again[0]["id"] == letter["id"] and again[0]["replays"] == 1, again
+    assert "replay" in json.dumps(again[0]["cause"])
+    assert set(numbers(out(place))) == {1, 3}
+
+
 def case_dead_letters_are_replayed_with_their_id(place):
     path = config(place)
     run(place, path, [event("a", 1, "fail"), event("a", 2)])
@@ -194,6 +226,15 @@ def case_state_survives_a_clean_restart(place):
 
 def feed(place, path):
     return subprocess.Popen([place.weir_path, "run", path], stdin=subprocess.PIPE, stderr=open(place.path("weir.log"), "ab"), text=True)
+
+
+def pour(process, text):
+    """Writes it beside, as fast as it is taken, and then ends the input."""
+    def write():
+        with contextlib.suppress(BrokenPipeError, ValueError):
+            process.stdin.write(text)
+            process.stdin.close()
+    threading.Thread(target=write, daemon=True).start()
 
 
 def case_sigterm_finishes_what_is_in_flight(place):
@@ -252,8 +293,7 @@ def case_on_failure_stop_stops_the_route(place):
 
 def case_a_full_store_stops_acceptance_and_recovers(place):
     if os.geteuid() != 0:
-        print("SKIP root: mounting a small file system needs root")
-        raise SystemExit(77)
+        kit.skip("root", "mounting a small file system needs root")
     disk = place.path("disk")
     os.mkdir(disk)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", disk], check=True)
@@ -296,6 +336,75 @@ def case_a_full_store_stops_acceptance_and_recovers(place):
         subprocess.run(["umount", disk], check=True)
 
 
+def case_a_store_full_of_dead_letters_waits_until_some_are_dropped(place):
+    """A dead letter takes more room than its event in the journal: the way out is to drop some, and it goes on by itself."""
+    functions = f"moody: {{ module: {MOODY}, options: {{ pause: 5ms }} }}"
+    path = config(place, "call: moody, to: out, lanes: 4", functions=functions)
+    text = open(path).read()
+    open(path, "w").write(text.replace("path: ./store", "path: ./store, size_max: 16MiB").replace("attempts: 3", "attempts: 1"))
+    process, count, dropped = feed(place, path), 2500, 0
+    place.processes.append(process)
+    lines = "".join(event(f"k{i % 40}", i, "fail")[:-1] + ',"f":"' + "x" * 9000 + '"}\n' for i in range(count))
+    pour(process, lines)
+    weir = kit.Weir(place, path)
+    said = "even for checkpoints and dead letters"
+    kit.wait_for("a store that is full of dead letters", lambda: said in place.log("weir"))
+    assert place.log("weir").count(said) == 1
+
+    def drop():
+        nonlocal dropped
+        told = weir.command("dead", "drop", path, "--all", check=False)
+        dropped += int(told.split()[0]) if told and told.split()[0].isdigit() else 0
+        return process.poll() is not None
+    kit.wait_for("an end", drop, 60)
+    assert process.returncode == 0 and "room for checkpoints again" in place.log("weir")
+    assert dropped + len(weir.dead()) == count and out(place) == [], dropped
+
+
+def two_routes(place, routes):
+    more = ", b: { type: file, path: ./shut/b.txt }" if "to: b" in routes else ""
+    return place.write("weir.yaml", f"""
+store: {{ path: ./store }}
+limits: {{ workers: 1, stop: 2s }}
+sources: {{ in: {{ type: stdin, key: payload.k }} }}
+sinks: {{ a: {{ type: file, path: ./a.txt }} {more} }}
+routes: [ {routes} ]
+""")
+
+
+def case_a_blocked_route_holds_its_journal_max_and_no_more_when_it_is_gone(place):
+    a, b = "{ name: ra, from: [ in ], to: a }", "{ name: rb, from: [ in ], to: b, journal_max: 1MiB }"
+    open(place.path("shut"), "w").close()  # a file where b's folder should be
+    path = two_routes(place, f"{a}, {b}")
+    process = feed(place, path)
+    place.processes.append(process)
+    lines = "".join(event(f"k{i % 7}", i)[:-1] + ',"f":"' + "x" * 1000 + '"}\n' for i in range(20000))
+    pour(process, lines)
+    weir = kit.Weir(place, path)
+
+    def held():
+        now = weir.status()
+        routes = {r["name"]: r for r in now["routes"]} if now else {}
+        return now and "journal_max" in routes["rb"].get("holds", "") and routes["ra"]["open_events"] == 0 and (now, routes)
+    now, routes = kit.wait_for("journal_max", held)
+    source = now["sources"][0]
+    assert source["journal_bytes"] < 3 << 20 and source["credit_events"] == 0, source
+    assert "holds" not in routes["ra"] and routes["ra"]["completed_total"] == source["accepted_total"] < 20000
+    process.kill()
+    process.wait()
+    accepted = source["accepted_total"]
+    path = two_routes(place, a)
+    run(place, path, [event("k", accepted)])
+    positions = json.loads(weir.command("checkpoint", "show", path, "-o", "json"))
+    assert [j for j in positions["journals"] if j.get("blocks")] == [], positions
+    os.unlink(place.path("shut"))
+    path = two_routes(place, f"{a}, {b}")
+    told = run(place, path, [event("k", accepted + 1)])
+    assert f"events 1 to {accepted + 1} are not in the store; passed over" in told, told
+    assert numbers(out(place, "shut/b.txt")) == [accepted + 1]
+    assert sorted(numbers(out(place, "a.txt"))) == list(range(accepted + 2))
+
+
 def case_a_sink_that_is_gone_is_waited_for(place):
     os.mkdir(place.path("gone"))
     path = config(place, "call: moody, to: out").replace("weir.yaml", "weir.yaml")
@@ -315,6 +424,32 @@ def case_a_sink_that_is_gone_is_waited_for(place):
         process.stdin.close()
         assert process.wait(60 * kit.slow()) == 0
         assert numbers(out(place, "later/out.txt")) == [1]
+
+
+def case_a_journal_without_its_head_goes_on_where_it_was(place):
+    """The record of the last position that was given is damaged: nothing accepted is lost, and no number is given twice."""
+    path = config(place)
+    text = open(path).read()
+    open(path, "w").write(text.replace("./out.txt", "./weir.yaml/no/way"))
+    process = feed(place, path)
+    place.processes.append(process)
+    process.stdin.write("".join(event(f"k{i % 7}", i) + "\n" for i in range(3000)))
+    process.stdin.flush()
+    weir = kit.Weir(place, path)
+    kit.wait_for("all accepted", lambda: (weir.status() or {"sources": [{}]})["sources"][0].get("accepted_total") == 3000)
+    process.kill()
+    process.wait()
+    with open(place.path("store/data.mdb"), "r+b") as f:
+        data, key, at = f.read(), b"\5\0\0in\0\0", 0  # its size, and the key
+        while (at := data.find(key, at + 1)) >= 0:  # also in pages that are no more in use
+            f.seek(at + len(key) + 8)
+            f.write(bytes([data[at + len(key) + 8] ^ 0x55]))
+    open(path, "w").write(text)
+    told = run(place, path, [event("k0", i) for i in range(3000, 3010)])
+    assert "the record of its last position is damaged" in told, told
+    assert sorted(numbers(out(place))) == list(range(3010)), len(out(place))
+    told = run(place, path, [event("k0", 3010)])
+    assert "is damaged" not in told and sorted(numbers(out(place))) == list(range(3011))
 
 
 kit.run_cases(globals(), BUILD, "routes")

@@ -52,6 +52,7 @@ void peer_publish(struct peer *peer, const char *topic, const void *payload, siz
 void peer_retain(struct peer *peer, const char *topic, const char *payload);
 void peer_publish_with(struct peer *peer, const char *topic, const char *const headers[][2], size_t count);
 void peer_many(struct peer *peer, const char *topic, size_t count); /* payloads "0", "1", ... at QoS 1 */
+void peer_many_from(struct peer *peer, const char *topic, size_t first, size_t count);
 size_t peer_count(struct peer *peer);
 const struct peer_message *peer_wait(struct peer *peer, size_t index); /* the message, once it is there */
 void peer_free(struct peer *peer);

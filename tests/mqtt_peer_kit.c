@@ -162,7 +162,12 @@ void peer_publish_with(struct peer *peer, const char *topic, const char *const h
 
 void peer_many(struct peer *peer, const char *topic, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
+    peer_many_from(peer, topic, 0, count);
+}
+
+void peer_many_from(struct peer *peer, const char *topic, size_t first, size_t count)
+{
+    for (size_t i = first; i < first + count; i++) {
         char text[24];
         struct peer_message message = {.topic = (char *)(uintptr_t)topic, .payload = text};
         message.size = (size_t)snprintf(text, sizeof text, "%zu", i);

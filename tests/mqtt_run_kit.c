@@ -471,7 +471,7 @@ void client_wait(struct client *client, size_t count)
 
 /* weir. */
 
-struct weir *weir_new(void)
+struct weir *daemon_new(void)
 {
     struct weir *weir = calloc(1, sizeof *weir);
     ck_assert_ptr_nonnull(weir);
@@ -494,7 +494,7 @@ void weir_again(struct weir *weir)
     weir->pid = testing_spawn(argv, weir->log);
 }
 
-void weir_start(struct weir *weir, const char *yaml)
+void daemon_start(struct weir *weir, const char *yaml)
 {
     char *text;
     ck_assert_int_gt(asprintf(&text, "store: { path: ./store }\nlog: { level: debug }\n%s", yaml), 0);
@@ -532,7 +532,7 @@ int weir_end(struct weir *weir)
     return code;
 }
 
-int weir_stop(struct weir *weir)
+int daemon_stop(struct weir *weir)
 {
     kill(weir->pid, SIGTERM);
     return weir_end(weir);

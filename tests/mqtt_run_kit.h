@@ -86,12 +86,12 @@ struct weir {
     size_t read; /* of the log: where the next weir_says begins to look */
     struct weir *next;
 };
-struct weir *weir_new(void);
-void weir_start(struct weir *weir, const char *yaml); /* `store` and `log` are added */
-void weir_again(struct weir *weir);                   /* the same configuration and store */
+struct weir *daemon_new(void);
+void daemon_start(struct weir *weir, const char *yaml); /* `store` and `log` are added */
+void weir_again(struct weir *weir);                     /* the same configuration and store */
 void weir_kill(struct weir *weir);
-int weir_stop(struct weir *weir); /* SIGTERM; the exit code */
-int weir_end(struct weir *weir);  /* waits until it ends by itself; the exit code */
+int daemon_stop(struct weir *weir); /* SIGTERM; the exit code */
+int weir_end(struct weir *weir);    /* waits until it ends by itself; the exit code */
 /* Waits until the log has this text, behind what was waited for before. */
 void weir_says(struct weir *weir, const char *text);
 bool weir_said(const struct weir *weir, const char *text);    /* ever */

@@ -3,10 +3,10 @@
  * A world has a disk that survives crashes, sources that replay and one that is journaled, and two routes that take
  * from all of them. One random number decides what happens next; the same seed gives the same life again.
  *
- * sim_world_kit.c makes a world and decides what happens; sim_source_kit.c emits; sim_shell_kit.c carries out what
- * the routes ask for, as the engine does; sim_function_kit.c is the function and its keyed state, sim_sink_kit.c
- * the sinks; sim_disk_kit.c commits, crashes and restarts; sim_promise_kit.c says what must hold, and ends the
- * process when it does not. */
+ * sim_world_kit.c makes a world and decides what happens; sim_source_kit.c emits; sim_memory_kit.c takes the memory
+ * of blocks away; sim_shell_kit.c carries out what the routes ask for, as the engine does; sim_function_kit.c is
+ * the function and its keyed state, sim_sink_kit.c the sinks; sim_disk_kit.c commits, crashes and restarts;
+ * sim_promise_kit.c says what must hold, and ends the process when it does not. */
 #ifndef WEIR_SIM_H
 #define WEIR_SIM_H
 
@@ -22,7 +22,8 @@ enum {
     SIM_ITEMS_MAX = 2048, /* of one shard */
     SIM_LANES_MAX = 8,
     SIM_RANGES_MAX = 256,
-    SIM_FUNCTION = 1, /* in marks of dead letters; a sink is SIM_FUNCTION << 1 << sink */
+    SIM_BLOCK_MAX = 24, /* events */
+    SIM_FUNCTION = 1,   /* in marks of dead letters; a sink is SIM_FUNCTION << 1 << sink */
 };
 
 /* What was reached, counted over all seeds. */
@@ -63,6 +64,9 @@ enum sim_reached {
     SIM_DEAD_SINK,
     SIM_DEAD_AGAIN,
     SIM_DUPLICATE,
+    SIM_MOVE,
+    SIM_MOVE_KEPT,
+    SIM_MOVE_HELD,
     SIM_REACHED_COUNT
 };
 
@@ -112,6 +116,7 @@ struct sim_view {
     uint64_t offset; /* told to the log, where positions are not kept on the disk */
     uint32_t dead[SIM_ITEMS_MAX];
     uint8_t attempts[SIM_ITEMS_MAX];
+    uint8_t alone[SIM_ITEMS_MAX]; /* a crash met it as a suspect */
     struct value state[SIM_KEYS];
     uint32_t delivered[SIM_ITEMS_MAX], ever_dead[SIM_ITEMS_MAX];
     uint64_t newest[SIM_SINKS][SIM_KEYS]; /* first deliveries, in order */
@@ -166,6 +171,7 @@ struct work {
     uint32_t *died;           /* [count]: marks of dead letters that were made */
     size_t count;
     bool wrote;
+    weir_event *kept; /* its inputs, when it let go of the blocks they came in */
 };
 
 struct job {
@@ -185,6 +191,14 @@ struct sim_route {
     size_t want_events, want_bytes;
 };
 
+struct sim_block {
+    struct block block;
+    struct sim_world *world;
+    struct list node;
+    weir_event *moved; /* where its open events are now; NULL: in `events` */
+    weir_event events[SIM_BLOCK_MAX];
+};
+
 struct sim_world {
     uint64_t seed;
     struct random random;
@@ -199,6 +213,7 @@ struct sim_world {
     bool in_commit;
     size_t commit_pending; /* journal items in the commit under way */
     uint64_t commit_trim;
+    struct list block_list;
     size_t blocks; /* alive */
     size_t steps, faults, crashes, epoch;
     size_t events;    /* given to routes, counted once for each shard */
@@ -228,6 +243,10 @@ bool sim_emit(struct sim_world *world);    /* false: nothing to emit, or no room
 bool sim_append(struct sim_world *world);  /* the peer sends; false: it has nothing more, or must wait */
 void sim_replay(struct sim_world *world);  /* one dead letter, if there is any */
 bool sim_drained(struct sim_world *world); /* everything was emitted */
+
+/* sim_memory_kit.c */
+struct sim_block *sim_block_make(struct sim_world *world);
+bool sim_move(struct sim_world *world); /* gives one block's memory back, if that may be; false: there is none */
 
 /* sim_shell_kit.c */
 void sim_step(struct sim_route *route, const struct route_input *input);

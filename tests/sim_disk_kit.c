@@ -143,8 +143,11 @@ static void calls_crash(struct sim_world *world)
         if (job.sink != SIM_SINKS || job.batch->replay)
             continue;
         sim_reach(world, SIM_CRASH_IN_CALL);
-        for (size_t i = 0; i < job.batch->count; i++)
-            sim_work(job.batch)->view->attempts[sim_input(job.batch, i)->index]++;
+        struct sim_view *view = sim_work(job.batch)->view;
+        for (size_t i = 0; i < job.batch->count; i++) {
+            view->attempts[sim_input(job.batch, i)->index]++;
+            view->alone[sim_input(job.batch, i)->index] |= job.batch->suspect;
+        }
     }
 }
 
@@ -211,7 +214,7 @@ static size_t view_suspects(const struct sim_view *view, struct route_suspect *s
     for (size_t i = 0; i < view->shard->count; i++) {
         const struct item *item = &view->shard->items[i];
         if (view->attempts[i] && !sim_covers(&view->opened, item))
-            suspects[count++] = (struct route_suspect){item->position, view->attempts[i]};
+            suspects[count++] = (struct route_suspect){item->position, view->attempts[i], !view->alone[i]};
     }
     return count;
 }

@@ -119,7 +119,8 @@ static void check_attempt(struct sim_view *view, const struct route_batch *batch
     struct sim_world *world = view->shard->world;
     const struct item *item = sim_input(batch, 0);
     uint32_t expected = view->open_attempts[item->index] + view->fails[item->index] + 1u;
-    if (batch->attempt > view->route->config.retry.attempts)
+    bool once_more = view->open_attempts[item->index] && !view->alone[item->index] && !view->fails[item->index];
+    if (batch->attempt > view->route->config.retry.attempts && !once_more)
         sim_broken(world, "event %llu: call %u of %u", where(item), batch->attempt,
                    view->route->config.retry.attempts);
     if (batch->replay)
@@ -201,6 +202,8 @@ void sim_check_dead(struct sim_view *view, const struct route_batch *batch, cons
         sim_broken(world, "event %llu is dead after %u of %u calls", where(item), action->attempts,
                    route->config.retry.attempts);
     uint32_t calls = view->open_attempts[item->index] + view->fails[item->index];
+    if (calls && !view->fails[item->index] && !view->alone[item->index] && !batch->replay)
+        sim_broken(world, "event %llu is dead, and may be innocent", where(item));
     if (!batch->replay && (work->failed[action->index] || action->index == 0) && action->attempts != calls)
         sim_broken(world, "event %llu is dead after %u calls, it is said after %u", where(item), calls,
                    action->attempts);

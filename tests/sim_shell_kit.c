@@ -55,6 +55,7 @@ static void work_free(struct work *work)
     free(work->died);
     free(work->outputs);
     free(work->finished);
+    free(work->kept);
     free(work);
 }
 

@@ -2,38 +2,13 @@
  *
  * A log goes to all routes at once, as far as all of them have room. The journal's events go to each route as its
  * cursor says: blocks of what one route lacks are offered to all. */
-#include <stdlib.h>
-
 #include "sim.h"
 
-enum { BLOCK_MAX = 24, GAP_MAX = 3, APPEND_MAX = 16, UNACCEPTED_MAX = 64 };
-
-struct sim_block {
-    struct block block;
-    struct sim_world *world;
-    weir_event events[BLOCK_MAX];
-};
-
-static void block_release(struct block *block)
-{
-    struct sim_block *whole = CONTAINER_OF(block, struct sim_block, block);
-    whole->world->blocks--;
-    free(whole);
-}
-
-static struct sim_block *block_make(struct sim_world *world)
-{
-    struct sim_block *whole = calloc(1, sizeof *whole);
-    CHECK(whole != NULL);
-    whole->world = world;
-    whole->block = (struct block){.events = whole->events, .refs = 1, .release = block_release};
-    world->blocks++;
-    return whole;
-}
+enum { GAP_MAX = 3, APPEND_MAX = 16, UNACCEPTED_MAX = 64 };
 
 static void block_add(struct sim_block *whole, const struct item *item, uint32_t mark)
 {
-    CHECK(whole->block.count < BLOCK_MAX);
+    CHECK(whole->block.count < SIM_BLOCK_MAX);
     whole->events[whole->block.count++] =
         (weir_event){.payload = view_make((const char *)item, item->size),
                      .key = item->key_size ? view_make(item->key, item->key_size) : view_make(NULL, 0),
@@ -98,7 +73,7 @@ static void view_emit(struct sim_view *view, struct sim_block *whole, size_t fir
 {
     struct sim_world *world = view->shard->world;
     const struct item *items = &view->shard->items[sim_item(view->shard, whole->events[first].position)->index];
-    uint8_t unwanted[BLOCK_MAX / 8 + 1] = {0};
+    uint8_t unwanted[SIM_BLOCK_MAX / 8 + 1] = {0};
     bool any = false;
     for (size_t i = 0; i < count; i++) {
         if (!items[i].unwanted[view->route->index])
@@ -133,13 +108,13 @@ static bool shard_open(const struct sim_shard *shard)
 static bool log_emit(struct sim_shard *shard)
 {
     struct sim_world *world = shard->world;
-    size_t count = size_min(shard->count - shard->next, 1 + sim_below(world, BLOCK_MAX));
+    size_t count = size_min(shard->count - shard->next, 1 + sim_below(world, SIM_BLOCK_MAX));
     const struct item *items = &shard->items[shard->next];
     for (size_t i = 0; i < SIM_ROUTES; i++)
         count = route_fits(shard->views[i].route, items, count);
     if (!count)
         return false;
-    struct sim_block *whole = block_make(world);
+    struct sim_block *whole = sim_block_make(world);
     for (size_t i = 0; i < count; i++)
         block_add(whole, &items[i], 0);
     shard->next += count;
@@ -183,10 +158,10 @@ static bool journal_emit(struct sim_shard *shard)
         sim_broken(world, "route %zu needs event %llu of the journal, which is trimmed to %llu", place,
                    (unsigned long long)first, (unsigned long long)shard->trimmed);
     const struct item *items = sim_item(shard, first);
-    size_t count = size_min(shard->count - items->index, 1 + sim_below(world, BLOCK_MAX));
+    size_t count = size_min(shard->count - items->index, 1 + sim_below(world, SIM_BLOCK_MAX));
     if (!route_fits(&world->routes[place], items, count))
         return false;
-    struct sim_block *whole = block_make(world);
+    struct sim_block *whole = sim_block_make(world);
     for (size_t i = 0; i < count; i++)
         block_add(whole, &items[i], 0);
     world->events += count;
@@ -232,7 +207,7 @@ static void view_replay(struct sim_view *view, const struct item *item)
     uint32_t mark = marks & (0u - marks);
     size_t sink = mark == SIM_FUNCTION ? SIZE_MAX : (size_t)__builtin_ctz(mark) - 1;
     sim_reach(world, sink == SIZE_MAX ? SIM_REPLAY_FUNCTION : SIM_REPLAY_SINK);
-    struct sim_block *whole = block_make(world);
+    struct sim_block *whole = sim_block_make(world);
     block_add(whole, item, mark);
     view->replaying[item->index] |= mark;
     sim_step(view->route, &(struct route_input){.type = ROUTE_EMIT,

@@ -79,6 +79,9 @@ const char *sim_reached_name(enum sim_reached what)
         [SIM_DEAD_SINK] = "dead letter of a sink",
         [SIM_DEAD_AGAIN] = "replay dead again",
         [SIM_DUPLICATE] = "delivered again",
+        [SIM_MOVE] = "memory given back early",
+        [SIM_MOVE_KEPT] = "memory given back, a batch has a copy",
+        [SIM_MOVE_HELD] = "memory held by a batch",
     };
     return names[what];
 }
@@ -130,6 +133,7 @@ struct sim_world *sim_world_new(uint64_t seed, bool trace)
     world->trace = trace;
     world->now = 1000000;
     random_init(&world->random, seed);
+    list_init(&world->block_list);
     list_init(&world->gathering);
     list_init(&world->committing);
     for (size_t i = 0; i < SIM_ROUTES; i++)
@@ -384,6 +388,8 @@ static void world_step(struct sim_world *world, bool stopping)
     if (++world->steps > STEPS_MAX)
         sim_broken(world, "it does not come to an end");
     world->now += (int64_t)sim_below(world, 300);
+    if (sim_chance(world, 100))
+        sim_move(world);
     enum step step = step_choose(world);
     for (size_t i = 0; i < STEPS; i++) {
         if (step_do(world, (enum step)((step + i) % STEPS), stopping))
@@ -452,8 +458,10 @@ static void world_stop(struct sim_world *world, bool deadline)
 static void suspects_pardon(struct sim_world *world)
 {
     for (size_t j = 0; j < SIM_ROUTES; j++) {
-        for (size_t i = 0; i < world->shard_count && world->routes[j].failed; i++)
+        for (size_t i = 0; i < world->shard_count && world->routes[j].failed; i++) {
+            memset(world->shards[i].views[j].alone, 0, sizeof world->shards[i].views[j].alone);
             memset(world->shards[i].views[j].attempts, 0, sizeof world->shards[i].views[j].attempts);
+        }
     }
 }
 

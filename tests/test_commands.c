@@ -69,6 +69,59 @@ START_TEST(test_check_tells_every_fault_with_its_place)
 }
 END_TEST
 
+/* What only a kind itself can know of its options: check makes every instance, without a store, and starts none. */
+START_TEST(test_check_tells_what_a_kind_refuses)
+{
+    file_write("weir.yaml", "store: { path: ./store }\nsources: { s: { type: generate } }\nfunctions:\n"
+                            "  f: { type: filter, field: payload.a }\n"
+                            "  g: { type: filter, field: payload.a, above: 5, below: 4 }\n"
+                            "sinks: { o: { type: drop } }\nroutes: [ { from: s, call: [ f, g ], to: o } ]\n");
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(WEIR(i == 0 ? "check" : "run", file), EXIT_CONFIG);
+        ck_contains(err, "weir.yaml:4:29: functions/f/field: nothing to compare with; give equals");
+        ck_contains(err, "weir.yaml:5:47: functions/g/above: no number is above 5 and below 4\n");
+        ck_contains(err, "2 faults in ");
+        ck_assert_int_eq(access(place, F_OK), i == 0 ? -1 : 0);
+    }
+    ck_assert_int_eq(WEIR("check", file, "-o", "json"), EXIT_CONFIG);
+    cJSON *document = printed();
+    ck_assert_int_eq(cJSON_GetArraySize(member(document, "faults")), 2);
+    ck_assert_int_eq((int)number(member(document, "faults")->child, "line"), 4);
+    cJSON_Delete(document);
+}
+END_TEST
+
+/* A source that does in init what is for start gets an error, from check as from run, and nothing else happens. */
+START_TEST(test_check_of_a_kind_that_cannot_wait)
+{
+    char config[PATH_MAX];
+    snprintf(
+        config, sizeof config,
+        "store: { path: ./store }\nsources:\n  s: { type: early, module: '%s' }\nsinks: { o: { type: drop } }\n"
+        "routes: [ { from: s, to: o } ]\n",
+        testing_module("early"));
+    file_write("weir.yaml", config);
+    ck_assert_int_eq(WEIR("check", file), EXIT_CONFIG);
+    ck_contains(err, "weir.yaml:3:6: sources/s: source s: could not be made: closed\n");
+    ck_assert_int_eq(access(place, F_OK), -1);
+    ck_assert_int_eq(WEIR("run", file), EXIT_FAILED);
+    ck_contains(err, "source s: could not be made: closed");
+}
+END_TEST
+
+/* Its column is counted in what the user wrote, not in the path that is made of it. */
+START_TEST(test_check_of_a_path_with_a_fault)
+{
+    file_write("weir.yaml",
+               "sources: { s: { type: generate } }\nsinks:\n  o: { type: file, path: './{{subjct}}' }\n"
+               "  p: { type: file, path: '' }\nroutes: [ { from: s, to: [ o, p ] } ]\n");
+    ck_assert_int_eq(WEIR("check", file), EXIT_CONFIG);
+    ck_contains(err, "weir.yaml:3:26: sinks/o/path: column 3: \"subjct\" is not a field");
+    ck_contains(err, "weir.yaml:4:26: sinks/p/path: \"\" is not allowed; expected the path of a file\n");
+    ck_contains(err, "2 faults");
+}
+END_TEST
+
 START_TEST(test_check_of_a_file_that_is_not_there)
 {
     ck_assert_int_eq(WEIR("check", "/nowhere/weir.yaml"), EXIT_CONFIG);
@@ -335,6 +388,9 @@ static Suite *suite(void)
     tcase_add_test(c, test_check_tells_what_each_route_does);
     tcase_add_test(c, test_check_as_json);
     tcase_add_test(c, test_check_tells_every_fault_with_its_place);
+    tcase_add_test(c, test_check_tells_what_a_kind_refuses);
+    tcase_add_test(c, test_check_of_a_kind_that_cannot_wait);
+    tcase_add_test(c, test_check_of_a_path_with_a_fault);
     tcase_add_test(c, test_check_of_a_file_that_is_not_there);
     tcase_add_test(c, test_checkpoint_show);
     tcase_add_test(c, test_store_check_of_a_sound_store);

@@ -113,7 +113,7 @@ START_TEST(test_all_faults_are_told_at_once)
         "store: { size_max: 3 }\nsources:\n  in: { type: kit, topics: a, cuont: 1, tls: { verfy: 1 } }\n" SINK
         "routes:\n  - { from: in, to: uot, lanes: 0, order: '${WEIR_NONE}' }\n",
         "t.yaml:1:20: store/size_max: \"3\" is not allowed; expected a size, as in 64KiB, 8MiB or 2GB; allowed is "
-        "1MiB..16TiB\n"
+        "2MiB..16TiB\n"
         "t.yaml:3:31: sources/in/cuont: unknown key; did you mean count?\n"
         "t.yaml:3:48: sources/in/tls/verfy: unknown key; did you mean verify?\n"
         "t.yaml:7:21: routes[0]/to: there is no sink \"uot\"; did you mean out?\n"
@@ -352,6 +352,8 @@ START_TEST(test_includes_that_are_wrong)
     config_kit_text("a.yaml", "- x\n");
     refused("include: a.yaml\n" SOURCE SINK ROUTE,
             "a.yaml:1:1: the file is no mapping; expected `sources:`, `sinks:`, `routes:` ...\n");
+    refused("include: .\n" SOURCE SINK ROUTE,
+            "t.yaml:1:10: include: cannot be read: Is a directory; paths start at the folder of this file\n");
     config_kit_text("a.yaml", "x: [\n");
     refused("include: a.yaml\n" SOURCE SINK ROUTE,
             "a.yaml:2:1: YAML syntax: did not find expected node content (while parsing a flow node that began on "
@@ -384,14 +386,17 @@ START_TEST(test_files_that_are_none)
                                  "ELF\x02\x01\x01\0\0\0";
 
     ck_assert_int_eq(load_file("none.yaml"), WEIR_INVALID);
-    ck_assert_str_eq(config->report.text, "none.yaml: cannot be read: No such file or directory\n");
+    ck_assert_str_eq(
+        config->report.text,
+        "none.yaml:1:1: cannot be read: No such file or directory; check the path and its permissions\n");
     config_kit_write("t.yaml", binary, sizeof(binary));
     ck_assert_int_eq(load_file("t.yaml"), WEIR_INVALID);
     ck_assert_str_eq(config->report.text,
                      "t.yaml:1:1: byte 0x7f is no text; save the file as UTF-8 without control characters\n");
     config_kit_text("t.yaml", "");
     ck_assert_int_eq(load_file("t.yaml"), WEIR_INVALID);
-    ck_assert_str_eq(config->report.text, "t.yaml:1:1: the file is empty; it needs at least `routes:`\n");
+    ck_assert_str_eq(config->report.text,
+                     "t.yaml:1:1: the file is empty; write a section into it, at least `routes:`\n");
 }
 END_TEST
 

@@ -334,6 +334,24 @@ START_TEST(test_exit_codes)
 }
 END_TEST
 
+START_TEST(test_what_a_kind_refuses_at_start_is_a_fault_of_the_file)
+{
+    char text[2000];
+    snprintf(text, sizeof text,
+             "store: { path: ./store, size_max: 64MiB }\n"
+             "sources: { s: { type: generate, count: 1 } }\n"
+             "sinks:\n  o: { type: lines, module: '%s', path: /nowhere/x }\n"
+             "routes: [ { from: s, to: o } ]\n",
+             testing_module("template_sink"));
+    file_write(text);
+    ck_assert_int_eq(WEIR("check", file), EXIT_DONE);
+    ck_assert_int_eq(WEIR("run", file), EXIT_CONFIG);
+    ck_contains(output, "sink o: ");
+    ck_contains(output, "weir.yaml:4:");
+    ck_contains(output, "path: cannot be opened: No such file or directory");
+}
+END_TEST
+
 /* Beside a weir that runs. */
 
 START_TEST(test_status)
@@ -570,6 +588,7 @@ static Suite *suite(void)
     tcase_add_test(c, test_what_a_killed_weir_leaves_is_replaced);
     tcase_add_test(c, test_a_second_weir_on_one_store_is_refused);
     tcase_add_test(c, test_exit_codes);
+    tcase_add_test(c, test_what_a_kind_refuses_at_start_is_a_fault_of_the_file);
     tcase_add_test(c, test_status);
     tcase_add_test(c, test_dead_letters_of_a_running_weir);
     tcase_add_test(c, test_a_replay_asked_of_a_stopped_weir_is_taken_up_by_the_next_run);

@@ -105,6 +105,22 @@ START_TEST(test_url)
 }
 END_TEST
 
+START_TEST(test_topics_that_no_event_can_have)
+{
+    static const struct {
+        const char *options, *reason;
+    } bad[] = {
+        {"{ url: \"mqtt://h\", topic: \"a/#\" }", "topic: no event can be published: the topic has a wildcard"},
+        {"{ url: \"mqtt://h\", topic: \"a/{{headers.x|+}}\" }", "has a wildcard"},
+        {"{ url: \"mqtt://h\", topic: \"\" }", "the topic is empty"},
+        {"{ url: \"mqtt://h\", topic: a, qos: 2 }", "qos: 2 is not offered"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        refuses(PLUG_SINK, bad[i].options, bad[i].reason);
+    plug_free(plug_new(PLUG_SINK, "mqtt", "{ url: \"mqtt://127.0.0.1:1\", topic: \"a/{{key}}\" }"));
+}
+END_TEST
+
 START_TEST(test_address_of_ipv6)
 {
     struct plug *plug = source("mqtt://[::1]:1", "");
@@ -590,6 +606,7 @@ int main(void)
     tcase_add_test(login, test_wrong_password);
     tcase_add_test(login, test_url);
     tcase_add_test(login, test_address_of_ipv6);
+    tcase_add_test(login, test_topics_that_no_event_can_have);
     tcase_add_test(packet, test_client_id);
     tcase_add_test(packet, test_session_of_source);
     tcase_add_test(packet, test_keep_alive);

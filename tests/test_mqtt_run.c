@@ -34,7 +34,7 @@ static void gate_make(struct gate *gate)
 static void gated_start(struct weir *weir, const char *yaml)
 {
     setenv("LD_PRELOAD", testing_module("slow_sync"), 1);
-    weir_start(weir, yaml);
+    daemon_start(weir, yaml);
     unsetenv("LD_PRELOAD");
 }
 
@@ -57,7 +57,7 @@ START_TEST(acknowledges_only_what_is_committed)
     struct gate gate;
     gate_make(&gate);
     struct relay *relay = relay_start(broker_port(broker));
-    struct weir *weir = weir_new();
+    struct weir *weir = daemon_new();
     gated_start(weir, weir_to_file(relay_port(relay), versions[_i]));
     weir_ready(weir);
     struct client *client = client_start(broker, NULL, NULL);
@@ -97,8 +97,8 @@ START_TEST(what_is_acknowledged_survives_kill)
     if (!broker)
         return;
     struct relay *relay = relay_start(broker_port(broker));
-    struct weir *weir = weir_new();
-    weir_start(weir, weir_to_file(relay_port(relay), versions[_i]));
+    struct weir *weir = daemon_new();
+    daemon_start(weir, weir_to_file(relay_port(relay), versions[_i]));
     weir_ready(weir);
     struct client *client = client_start(broker, NULL, NULL);
     client_publish_many(client, "in/a", 0, 300);
@@ -151,8 +151,8 @@ START_TEST(what_is_not_acknowledged_comes_again)
     if (!broker)
         return;
     struct relay *relay = relay_start(broker_port(broker));
-    struct weir *weir = weir_new();
-    weir_start(weir, weir_to_file(relay_port(relay), versions[_i]));
+    struct weir *weir = daemon_new();
+    daemon_start(weir, weir_to_file(relay_port(relay), versions[_i]));
     weir_ready(weir);
     struct client *client = client_start(broker, NULL, NULL);
     relay_hold(relay, true);
@@ -182,7 +182,7 @@ START_TEST(killed_before_the_commit_loses_nothing)
         return;
     struct gate gate;
     gate_make(&gate);
-    struct weir *weir = weir_new();
+    struct weir *weir = daemon_new();
     gated_start(weir, weir_to_file(broker_port(broker), versions[_i]));
     weir_ready(weir);
     struct client *client = client_start(broker, NULL, NULL);
@@ -204,16 +204,16 @@ START_TEST(the_session_goes_on_after_a_restart)
     struct broker *broker = plain_broker();
     if (!broker)
         return;
-    struct weir *weir = weir_new();
-    weir_start(weir, weir_to_file(broker_port(broker), versions[_i]));
+    struct weir *weir = daemon_new();
+    daemon_start(weir, weir_to_file(broker_port(broker), versions[_i]));
     weir_ready(weir);
-    ck_assert_int_eq(weir_stop(weir), 0);
+    ck_assert_int_eq(daemon_stop(weir), 0);
     struct client *client = client_start(broker, NULL, NULL);
     client_publish_many(client, "in/a", 0, 5);
     weir_again(weir);
     weir_says(weir, "session resumed");
     weir_wait_lines(weir, 5);
-    ck_assert_int_eq(weir_stop(weir), 0);
+    ck_assert_int_eq(daemon_stop(weir), 0);
     ck_assert_uint_eq(weir_lines(weir, NULL), 5);
 }
 END_TEST
@@ -223,9 +223,9 @@ START_TEST(waits_for_a_broker_that_is_down)
     struct broker *broker = plain_broker();
     if (!broker)
         return;
-    struct weir *weir = weir_new();
+    struct weir *weir = daemon_new();
     broker_stop(broker);
-    weir_start(weir, weir_to_file(broker_port(broker), NULL));
+    daemon_start(weir, weir_to_file(broker_port(broker), NULL));
     weir_says(weir, "start the broker");
     broker_resume(broker);
     weir_ready(weir);
@@ -239,8 +239,8 @@ START_TEST(comes_back_after_the_broker_was_killed)
     struct broker *broker = plain_broker();
     if (!broker)
         return;
-    struct weir *weir = weir_new();
-    weir_start(weir, weir_to_file(broker_port(broker), NULL));
+    struct weir *weir = daemon_new();
+    daemon_start(weir, weir_to_file(broker_port(broker), NULL));
     weir_ready(weir);
     struct client *client = client_start(broker, NULL, NULL);
     client_publish(client, "in/a", "before");
@@ -260,8 +260,8 @@ START_TEST(says_that_the_broker_forgot_the_session)
     struct broker *broker = plain_broker();
     if (!broker)
         return;
-    struct weir *weir = weir_new();
-    weir_start(weir, weir_to_file(broker_port(broker), NULL));
+    struct weir *weir = daemon_new();
+    daemon_start(weir, weir_to_file(broker_port(broker), NULL));
     weir_ready(weir);
     broker_kill(broker);
     unlink(testing_path(broker_folder(broker), "mosquitto.db"));
@@ -273,26 +273,51 @@ START_TEST(says_that_the_broker_forgot_the_session)
 }
 END_TEST
 
+START_TEST(says_after_a_restart_that_the_broker_forgot_the_session)
+{
+    struct broker *broker = plain_broker();
+    if (!broker)
+        return;
+    struct weir *weir = daemon_new();
+    daemon_start(weir, weir_to_file(broker_port(broker), versions[_i]));
+    weir_ready(weir);
+    ck_assert(!weir_said(weir, "has forgotten the session")); /* there was none yet */
+    client_publish(client_start(broker, NULL, NULL), "in/a", "one");
+    weir_wait_lines(weir, 1);
+    ck_assert_int_eq(daemon_stop(weir), 0);
+    weir_again(weir);
+    weir_ready(weir);
+    ck_assert(!weir_said(weir, "has forgotten the session"));
+    ck_assert_int_eq(daemon_stop(weir), 0);
+    broker_kill(broker);
+    unlink(testing_path(broker_folder(broker), "mosquitto.db"));
+    broker_resume(broker);
+    weir_again(weir);
+    weir_says(weir, "has forgotten the session");
+    weir_ready(weir);
+}
+END_TEST
+
 START_TEST(messages_become_events)
 {
     struct broker *broker = plain_broker();
     if (!broker)
         return;
-    struct weir *weir = weir_new();
+    struct weir *weir = daemon_new();
     char yaml[1000];
     snprintf(yaml, sizeof yaml,
              "sources:\n  in: { type: mqtt, url: \"%s\", topics: [ \"in/#\", other ] }\n"
              "sinks:\n  out: { type: file, path: \"./{{headers.h|none}}-{{key}}-{{subject}}.txt\" }\n"
              "routes:\n  - { name: r, from: [ in ], to: out }\n",
              broker_url(broker));
-    weir_start(weir, yaml);
+    daemon_start(weir, yaml);
     weir_ready(weir);
     struct client *client = client_start(broker, NULL, NULL);
     client_send(client, &(struct publication){.topic = "other", .qos = 2, .header = "h", .value = "v"});
     client_send(client, &(struct publication){.topic = "in/x", .payload = "p", .qos = 0});
     kit_wait(file_there, (void *)(uintptr_t)testing_path(weir->folder, "v-other-other.txt"), "the header");
     kit_wait(file_there, (void *)(uintptr_t)testing_path(weir->folder, "none-in/x-in/x.txt"), "the topic");
-    ck_assert_int_eq(weir_stop(weir), 0);
+    ck_assert_int_eq(daemon_stop(weir), 0);
     char *empty = testing_read(testing_path(weir->folder, "v-other-other.txt"));
     char *text = testing_read(testing_path(weir->folder, "none-in/x-in/x.txt"));
     ck_assert_str_eq(empty, "\n"); /* a payload of no bytes is an event */
@@ -307,8 +332,8 @@ START_TEST(a_thousand_and_more_arrive_in_order)
     struct broker *broker = plain_broker();
     if (!broker)
         return;
-    struct weir *weir = weir_new();
-    weir_start(weir, weir_to_file(broker_port(broker), "receive_maximum: 7"));
+    struct weir *weir = daemon_new();
+    daemon_start(weir, weir_to_file(broker_port(broker), "receive_maximum: 7"));
     weir_ready(weir);
     client_publish_many(client_start(broker, NULL, NULL), "in/a", 0, 3000);
     weir_wait_lines(weir, 3000);
@@ -335,7 +360,7 @@ START_TEST(a_refused_subscription_is_told_and_the_others_go_on)
     if (!broker)
         return;
     struct relay *relay = relay_start(broker_port(broker));
-    struct weir *weir = weir_new();
+    struct weir *weir = daemon_new();
     char yaml[1000];
     relay_change(relay, refuse_first);
     snprintf(yaml, sizeof yaml,
@@ -343,7 +368,7 @@ START_TEST(a_refused_subscription_is_told_and_the_others_go_on)
              "sinks:\n  out: { type: file, path: ./out.txt }\n"
              "routes:\n  - { name: r, from: [ in ], to: out }\n",
              relay_port(relay));
-    weir_start(weir, yaml);
+    daemon_start(weir, yaml);
     weir_says(weir, "refuses the subscription to secret: not authorized");
     weir_says(weir, "subscribed to open");
     client_publish(client_start(broker, NULL, NULL), "open", "yes");
@@ -356,12 +381,12 @@ START_TEST(a_wrong_password_is_told)
     struct broker *broker = broker_start(&(struct broker_options){.password = true});
     if (!broker)
         return;
-    struct weir *weir = weir_new();
-    weir_start(weir, weir_to_file(broker_port(broker), "username: weir, password: wrong"));
+    struct weir *weir = daemon_new();
+    daemon_start(weir, weir_to_file(broker_port(broker), "username: weir, password: wrong"));
     weir_says(weir, "correct username and password");
     ck_assert(!weir_said(weir, "wrong"));
     weir_kill(weir);
-    weir_start(weir, weir_to_file(broker_port(broker), "username: weir, password: secret"));
+    daemon_start(weir, weir_to_file(broker_port(broker), "username: weir, password: secret"));
     weir_ready(weir);
 }
 END_TEST
@@ -371,14 +396,14 @@ START_TEST(the_login_may_be_in_the_url)
     struct broker *broker = broker_start(&(struct broker_options){.password = true});
     if (!broker)
         return;
-    struct weir *weir = weir_new();
+    struct weir *weir = daemon_new();
     char yaml[1000];
     snprintf(yaml, sizeof yaml,
              "sources:\n  in: { type: mqtt, url: \"mqtt://weir:s%%65cret@127.0.0.1:%d\", topics: in }\n"
              "sinks:\n  out: { type: file, path: ./out.txt }\n"
              "routes:\n  - { name: r, from: [ in ], to: out }\n",
              broker_port(broker));
-    weir_start(weir, yaml);
+    daemon_start(weir, yaml);
     weir_ready(weir);
     ck_assert(!weir_said(weir, "s%65cret"));
 }
@@ -399,6 +424,7 @@ static void add_cases(Suite *s)
     tcase_add_test(c, waits_for_a_broker_that_is_down);
     tcase_add_test(c, comes_back_after_the_broker_was_killed);
     tcase_add_test(c, says_that_the_broker_forgot_the_session);
+    tcase_add_loop_test(c, says_after_a_restart_that_the_broker_forgot_the_session, 0, 2);
     suite_add_tcase(s, c);
     c = tcase_create("refusals");
     tcase_add_test(c, a_refused_subscription_is_told_and_the_others_go_on);

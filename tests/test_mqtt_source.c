@@ -357,6 +357,106 @@ START_TEST(test_connects_without_credit_not)
 }
 END_TEST
 
+/* Options that show only in what comes. */
+
+START_TEST(test_retained)
+{
+    static const struct {
+        const char *options, *first;
+        int ignored;
+    } cases[] = {{"", "old", 0},
+                 {"retained: accept, version: 3.1.1", "old", 0},
+                 {"retained: ignore", "new", 0},                  /* the broker does not send it */
+                 {"retained: ignore, version: 3.1.1", "new", 1}}; /* it is thrown away here */
+    struct broker *broker = plain();
+    if (!broker)
+        return;
+    struct wire *wire = wire_new(broker_port(broker));
+    struct peer *peer = peer_new(broker, NULL);
+    peer_retain(peer, "a/b", "old");
+    struct plug *plug = source_ready(wire->port, cases[_i].options);
+    peer_publish(peer, "a/c", "new", 3, 1);
+    ck_assert(plug_until(plug, plug_has_events, 1));
+    ck_assert_str_eq(plug->events[0].payload, cases[_i].first);
+    if (strcmp(cases[_i].first, "old") == 0)
+        ck_assert(plug_until(plug, plug_has_events, 2));
+    plug_run(plug, 50);
+    ck_assert_int_eq(plug_stat(plug, "retained_ignored_total"), cases[_i].ignored);
+    ck_assert_uint_eq(wire->packets[PUBACK], plug->event_count + (size_t)cases[_i].ignored);
+    peer_free(peer);
+    plug_free(plug);
+}
+END_TEST
+
+START_TEST(test_qos)
+{
+    struct broker *broker = plain();
+    if (!broker)
+        return;
+    struct wire *wire = wire_new(broker_port(broker));
+    struct plug *plug = source_ready(wire->port, "qos: 0");
+    struct peer *peer = peer_new(broker, NULL);
+    peer_publish(peer, "a/b", "x", 1, 1);
+    ck_assert(plug_until(plug, plug_has_events, 1));
+    plug_run(plug, 50);
+    ck_assert_uint_eq(wire->packets[PUBACK], 0);
+    plug_free(plug);
+    ck_assert_ptr_null(plug_new(PLUG_SOURCE, "mqtt", "{ url: \"mqtt://h\", topics: a, qos: 2 }"));
+    ck_assert_ptr_nonnull(strstr(plug_refusal(), "qos: 2 would be no safer than 1"));
+    peer_free(peer);
+}
+END_TEST
+
+/* The broker keeps to it, or oversteps it to twice as many (mosquitto 2.0.11). */
+START_TEST(test_receive_maximum)
+{
+    struct broker *broker = plain();
+    if (!broker)
+        return;
+    struct plug *plug = source_ready(broker_port(broker), "receive_maximum: 5");
+    plug->settles = false;
+    struct peer *peer = peer_new(broker, NULL);
+    peer_many(peer, "a/b", 100);
+    for (size_t emits = 1; plug->event_count < 100; emits++) {
+        ck_assert(plug_until(plug, plug_has_emits, emits));
+        plug_run(plug, 20);
+        ck_assert_uint_eq(plug->emit_count, emits);
+        plug_settle(plug);
+    }
+    ck_assert_uint_le(plug->emit_largest, 5);
+    peer_free(peer);
+    plug_free(plug);
+}
+END_TEST
+
+START_TEST(test_topics)
+{
+    struct broker *broker = plain();
+    if (!broker)
+        return;
+    struct plug *plug =
+        plug_new(PLUG_SOURCE, "mqtt", "{ url: \"%s\", topics: [ one, \"two/+/x\" ] }", broker_url(broker));
+    ck_assert_ptr_nonnull(plug);
+    plug_start(plug);
+    ck_assert(plug_until(plug, plug_is_subscribed, 2));
+    struct peer *peer = peer_new(broker, NULL);
+    peer_publish(peer, "three", "no", 2, 1);
+    peer_publish(peer, "two/a/b/x", "no", 2, 1);
+    peer_publish(peer, "one", "1", 1, 1);
+    peer_publish(peer, "two/a/x", "2", 1, 1);
+    ck_assert(plug_until(plug, plug_has_events, 2));
+    ck_assert_str_eq(plug->events[0].payload, "1");
+    ck_assert_str_eq(plug->events[1].payload, "2");
+    plug_free(plug);
+    for (size_t i = 0; i < 3; i++) {
+        static const char *const bad[] = {"a#", "a/#/b", "\"\""};
+        ck_assert_ptr_null(plug_new(PLUG_SOURCE, "mqtt", "{ url: \"mqtt://h\", topics: [ ok, %s ] }", bad[i]));
+        ck_assert_ptr_nonnull(strstr(plug_refusal(), "is no topic filter"));
+    }
+    peer_free(peer);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("mqtt source");
@@ -378,6 +478,12 @@ int main(void)
     tcase_add_test(acks, test_pings_without_credit_then_parks);
     tcase_add_test(acks, test_emit_error_gives_messages_back);
     tcase_add_test(acks, test_connects_without_credit_not);
+    TCase *options = tcase_create("options");
+    tcase_add_loop_test(options, test_retained, 0, 4);
+    tcase_add_test(options, test_qos);
+    tcase_add_test(options, test_receive_maximum);
+    tcase_add_test(options, test_topics);
+    suite_add_tcase(suite, options);
     suite_add_tcase(suite, events);
     suite_add_tcase(suite, acks);
     return testing_run(suite);

@@ -48,7 +48,7 @@ static bool disk_mount(void)
 /* In a mount namespace of its own, so that nothing stays mounted whatever happens. */
 static bool disk_make(void)
 {
-    return unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+    return unshare(CLONE_NEWNS) == 0 && mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0 &&
            mkdir(disk, 0700) == 0 &&
            run("truncate -s 64M '%s' && mkfs.ext4 -q -F '%s' >/dev/null 2>&1", image, image) && disk_mount();
 }

@@ -265,7 +265,7 @@ END_TEST
 START_TEST(suspects_run_alone_and_their_crashes_count)
 {
     struct route_config config = kit_config();
-    static const struct route_suspect suspects[] = {{2, 1}, {3, 3}};
+    static const struct route_suspect suspects[] = {{2, 1, false}, {3, 3, false}};
     kit_open(&kit, &config, &(struct route_shard_open){.durable = true, .suspects = suspects, .suspect_count = 2});
     kit_emit(&kit, 1, 5);
     kit_passes(&kit, kit_call(&kit, 1, 1));
@@ -278,10 +278,24 @@ START_TEST(suspects_run_alone_and_their_crashes_count)
 }
 END_TEST
 
+START_TEST(a_suspect_that_had_others_with_it_is_called_once_more)
+{
+    struct route_config config = kit_config();
+    static const struct route_suspect suspects[] = {{1, 3, true}, {2, 3, false}};
+    kit_open(&kit, &config, &(struct route_shard_open){.durable = true, .suspects = suspects, .suspect_count = 2});
+    kit_emit(&kit, 1, 2);
+    struct route_batch *batch = kit_call(&kit, 1, 1);
+    ck_assert(batch->suspect && batch->attempt == 4);
+    kit_passes(&kit, batch);
+    ck_assert_uint_eq(kit_actions(&kit, ROUTE_DEAD), 1);
+    kit_close(&kit);
+}
+END_TEST
+
 START_TEST(suspects_of_two_lanes_do_not_run_at_once)
 {
     struct route_config config = kit_config();
-    static const struct route_suspect suspects[] = {{1, 1}, {2, 1}};
+    static const struct route_suspect suspects[] = {{1, 1, false}, {2, 1, false}};
     config.lanes = 8;
     kit_open(&kit, &config, &(struct route_shard_open){.durable = true, .suspects = suspects, .suspect_count = 2});
     kit_keys(&kit, "ac");
@@ -368,6 +382,7 @@ int main(void)
     tcase_add_test(c, on_failure_stop_stops_the_route);
     tcase_add_test(c, a_fatal_result_stops_the_route_at_once);
     tcase_add_test(c, suspects_run_alone_and_their_crashes_count);
+    tcase_add_test(c, a_suspect_that_had_others_with_it_is_called_once_more);
     tcase_add_test(c, suspects_of_two_lanes_do_not_run_at_once);
     tcase_add_test(c, what_a_lane_had_finished_is_passed_over);
     tcase_add_test(c, finished_ranges_are_passed_over);

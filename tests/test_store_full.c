@@ -209,7 +209,7 @@ static bool small_disk(const char *size)
     char options[64];
 
     snprintf(options, sizeof options, "size=%s,mode=0700", size);
-    return unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+    return unshare(CLONE_NEWNS) == 0 && mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0 &&
            mount("weir", folder, "tmpfs", 0, options) == 0;
 }
 

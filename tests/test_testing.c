@@ -153,14 +153,23 @@ START_TEST(test_a_megabyte_of_output_is_captured)
 }
 END_TEST
 
+static bool is_there(void *path)
+{
+    return access(path, F_OK) == 0;
+}
+
 START_TEST(test_how_commands_end)
 {
     const char *killed[] = {"sh", "-c", "kill -9 $$", NULL}, *missing[] = {"no-such-command-at-all", NULL};
-    const char *waits[] = {"sleep", "1000", NULL};
+    char *begun = strdup(testing_path(testing_folder(), "begun"));
+    const char *waits[] = {"sh", "-c", "touch \"$0\"; exec sleep 1000", begun, NULL};
 
     ck_assert_int_eq(testing_command(killed, NULL), 128 + SIGKILL);
     ck_assert_int_eq(testing_command(missing, NULL), 127);
-    ck_assert_int_eq(testing_end(testing_spawn(waits, NULL), SIGTERM), 128 + SIGTERM);
+    pid_t waiting = testing_spawn(waits, NULL);
+    ck_assert(testing_wait(is_there, begun, 20000));
+    ck_assert_int_eq(testing_end(waiting, SIGTERM), 128 + SIGTERM);
+    free(begun);
     ck_assert(testing_command_exists("sh"));
     ck_assert(!testing_command_exists("no-such-command-at-all"));
 }

@@ -205,9 +205,9 @@ END_TEST
 
 START_TEST(test_refused_files)
 {
-    refused("", "t.yaml:1:1: the file is empty; it needs at least `routes:`\n");
-    refused("# nothing\n", "t.yaml:1:1: the file is empty; it needs at least `routes:`\n");
-    refused("---\n", "t.yaml:1:1: the file is empty; it needs at least `routes:`\n");
+    refused("", "t.yaml:1:1: the file is empty; write a section into it, at least `routes:`\n");
+    refused("# nothing\n", "t.yaml:1:1: the file is empty; write a section into it, at least `routes:`\n");
+    refused("---\n", "t.yaml:1:1: the file is empty; write a section into it, at least `routes:`\n");
     refused("a: 1\nb: 2\na: 3\n", "t.yaml:3:1: a: is there twice, first on line 1; remove one of the two\n");
     refused("a: &x 1\n", "t.yaml:1:4: anchors and aliases (&name, *name) are not allowed; write the value out\n");
     refused("a: *x\n", "t.yaml:1:4: anchors and aliases (&name, *name) are not allowed; write the value out\n");
@@ -221,6 +221,7 @@ START_TEST(test_refused_files)
     refused("a: [1\n",
             "t.yaml:2:1: YAML syntax: did not find expected ',' or ']' (while parsing a flow sequence that "
             "began on line 1)\n");
+    refused("a: \xc3\xa4\n\tb: 1\n", "t.yaml:2:1: YAML syntax: a tab cannot stand here; indent with spaces\n");
     refused("a: 1\n b: 2\n", "t.yaml:2:3: YAML syntax: mapping values are not allowed in this context\n");
 }
 END_TEST
@@ -253,14 +254,16 @@ START_TEST(test_files_that_cannot_be_read)
     const struct yaml_node *root;
 
     ck_assert_int_eq(yaml_load("none.yaml", &arena, &root, &report), WEIR_INVALID);
-    ck_assert_str_eq(report.text, "none.yaml: cannot be read: No such file or directory\n");
+    ck_assert_str_eq(
+        report.text,
+        "none.yaml:1:1: cannot be read: No such file or directory; check the path and its permissions\n");
     yaml_report_fini(&report);
     ck_assert_int_eq(yaml_load(".", &arena, &root, &report), WEIR_INVALID);
-    ck_assert_str_eq(report.text, ".: cannot be read: Is a directory\n");
+    ck_assert_str_eq(report.text, ".:1:1: cannot be read: Is a directory; check the path and its permissions\n");
     yaml_report_fini(&report);
     ck_assert_int_eq(mkfifo("pipe", 0600), 0);
     ck_assert_int_eq(yaml_load("pipe", &arena, &root, &report), WEIR_INVALID);
-    ck_assert_str_eq(report.text, "pipe:1:1: the file is empty; it needs at least `routes:`\n");
+    ck_assert_str_eq(report.text, "pipe:1:1: the file is empty; write a section into it, at least `routes:`\n");
 }
 END_TEST
 
@@ -274,7 +277,7 @@ START_TEST(test_bounds)
     memcpy(text, "a: 1 #", 6);
     root = load_bytes(text, size - 1);
     ck_assert_ptr_nonnull(root);
-    refused_bytes(text, size, "t.yaml: is larger than 1MiB; split it with `include`\n");
+    refused_bytes(text, size, "t.yaml:1:1: is larger than 1MiB; split it with `include`\n");
     memset(text, '[', 5000);
     refused_bytes(text, 5000, "t.yaml:1:65: nested more than 64 deep\n");
     for (int i = 0; i < 100001; i++)

@@ -72,7 +72,8 @@ static void publish(struct fleet *fleet, struct reading reading)
     pthread_mutex_lock(&fleet->lock);
     while (fleet->open >= 1000)
         pthread_cond_wait(&fleet->moved, &fleet->lock);
-    if (mosquitto_publish(fleet->client, &mid, topic, (int)strlen(payload), payload, 1, 0) == MOSQ_ERR_SUCCESS) {
+    int result = mosquitto_publish(fleet->client, &mid, topic, (int)strlen(payload), payload, 1, 0);
+    if (result == MOSQ_ERR_SUCCESS || result == MOSQ_ERR_NO_CONN) { /* without a connection it is sent later */
         fleet->pending[mid & 0xffff] = reading;
         fleet->open++;
     }

@@ -28,14 +28,16 @@ static int folder_sync(const char *path)
     return result;
 }
 
+/* A new folder is itself a name in another, which a power cut may take away until that one is synced. */
 static int folders_make(const char *path)
 {
     char copy[PATH_MAX];
     snprintf(copy, sizeof copy, "%s", path);
     for (char *at = copy + 1; (at = strchr(at, '/')) != NULL; at++) {
         *at = '\0';
-        if (mkdir(copy, 0777) != 0 && errno != EEXIST)
-            return errno;
+        int result = mkdir(copy, 0777) == 0 ? folder_sync(copy) : errno == EEXIST ? 0 : errno;
+        if (result != 0)
+            return result;
         *at = '/';
     }
     return 0;
@@ -75,6 +77,42 @@ static int out_mend(struct out_file *file, const weir_host *host, const struct s
     return result;
 }
 
+/* When the file was begun, so that its age goes on over restarts; where the file system does not keep that, now. */
+static int64_t begun_us(const struct out_file *file, int64_t now_us)
+{
+    struct statx status;
+    if (statx(file->fd, "", AT_EMPTY_PATH, STATX_BTIME, &status) != 0 || !(status.stx_mask & STATX_BTIME))
+        return now_us;
+    int64_t born_us = status.stx_btime.tv_sec * 1000000 + status.stx_btime.tv_nsec / 1000;
+    return born_us < now_us ? born_us : now_us;
+}
+
+static bool same_file(const struct out_file *file, const struct stat *open)
+{
+    struct stat named;
+    return lstat(file->path, &named) == 0 && named.st_dev == open->st_dev && named.st_ino == open->st_ino;
+}
+
+bool out_changed(const struct out_file *file)
+{
+    struct stat status;
+    return fstat(file->fd, &status) != 0 || status.st_size != file->length || !same_file(file, &status);
+}
+
+static int out_lock(struct out_file *file, struct stat *status, const char **why)
+{
+    *why = "another process or sink writes to it";
+    if (flock(file->fd, LOCK_EX | LOCK_NB) != 0)
+        return errno;
+    *why = "it is not a regular file";
+    if (fstat(file->fd, status) != 0)
+        return errno;
+    if (!S_ISREG(status->st_mode))
+        return EINVAL;
+    *why = "it was put aside while it was opened";
+    return same_file(file, status) ? 0 : EAGAIN;
+}
+
 int out_open(struct out_file *file, const weir_host *host, const char **why)
 {
     struct stat status;
@@ -83,26 +121,29 @@ int out_open(struct out_file *file, const weir_host *host, const char **why)
     if (result != 0)
         return result;
     *why = "it cannot be opened";
-    file->fd = open(file->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0666);
+    file->fd = open(file->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0666);
     if (file->fd < 0)
         return errno;
-    *why = "another process or sink writes to it";
-    if (flock(file->fd, LOCK_EX | LOCK_NB) != 0)
-        result = errno;
+    result = out_lock(file, &status, why);
     if (result == 0) {
-        *why = "it is not a regular file, or cannot be read to its end";
-        result = fstat(file->fd, &status) != 0 ? errno
-                 : S_ISREG(status.st_mode)     ? out_mend(file, host, &status)
-                                               : EINVAL;
+        *why = "it cannot be read to its end";
+        result = out_mend(file, host, &status);
     }
     if (result == 0) {
         *why = "its folder cannot be synced";
         result = folder_sync(file->path);
     }
-    file->since_us = host->wall_us(host);
+    file->since_us = begun_us(file, host->wall_us(host));
     if (result != 0)
         out_close(file);
     return result;
+}
+
+static void buffer_free(struct out_file *file)
+{
+    free(file->buffer);
+    file->buffer = NULL;
+    file->room = file->buffered = 0;
 }
 
 void out_close(struct out_file *file)
@@ -110,7 +151,7 @@ void out_close(struct out_file *file)
     if (file->fd >= 0)
         close(file->fd);
     file->fd = -1;
-    file->buffered = 0;
+    buffer_free(file);
 }
 
 void out_cut(struct out_file *file, off_t length)
@@ -138,6 +179,8 @@ int out_flush(struct out_file *file)
     }
     file->length += (off_t)file->buffered;
     file->buffered = 0;
+    if (file->room > 2 * GATHER)
+        buffer_free(file); /* one large event must not hold its memory for ever */
     return 0;
 }
 

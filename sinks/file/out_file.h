@@ -29,6 +29,8 @@ struct out_file {
 /* Opens or makes the file, with the folders it needs, for this process alone. A torn last line is cut off. 0 or an
  * errno; *why is set then. */
 int out_open(struct out_file *file, const weir_host *host, const char **why);
+/* Somebody else put it aside, removed it or cut it: what is appended to it now might go nowhere. */
+bool out_changed(const struct out_file *file);
 void out_close(struct out_file *file);
 /* Gathers a line; writes and rotates as the rules say. */
 int out_line(struct out_file *file, const weir_host *host, const struct out_rules *rules, weir_view line);

@@ -1,17 +1,17 @@
 /* module: kafka libs: rdkafka */
 /* producer.c: see producer.h.
  *
- * The normal path: the library puts its reports into a queue, and a byte into a descriptor when the queue was empty;
- * the loop empties the queue.
+ * The normal path: the library puts its reports into a queue, and a byte into a descriptor when the queue was
+ * empty; the loop empties the queue.
  *
  * How it fails. A connection that is lost or refused is the library's to mend: it sends again what was not
  * acknowledged, in order, and an idempotent producer without duplicates, so nothing is given up before `timeout`
  * without any report. A broker refuses batches, not records: when it refuses one of several records, the guilty one
  * is not known. So the handle asks to be stopped by the library at the first gap (enable.gapless.guarantee): the
- * broker then takes nothing of that partition behind it. The handle is left, after what the broker still answers has
- * been heard, and for a while a new one sends every record in a batch of its own, in which only the guilty is refused.
- * A handle that the library calls broken (fatal, fenced) is left in the same way. Ending a handle blocks, so a helper
- * does it. */
+ * broker then takes nothing of that partition behind it. The handle is left, after what the broker still answers
+ * has been heard, and for a while a new one sends every record in a batch of its own, in which only the guilty is
+ * refused. A handle that the library calls broken (fatal, fenced) is left in the same way. Ending a handle blocks,
+ * so a helper does it. */
 #include "producer.h"
 
 #include <errno.h>
@@ -122,7 +122,8 @@ static void timer_due(void *state, void *arg)
         producer_leave(producer);
     } else if (producer->state == PRODUCER_OPEN && producer->open) {
         if (now_us(producer) - producer->progress_us >= producer->timeout_us) {
-            producer->host->log(producer->host, WEIR_LOG_WARN, "nothing was confirmed within `timeout`; trying anew");
+            producer->host->log(producer->host, WEIR_LOG_WARN,
+                                "nothing was confirmed within `timeout`; trying anew");
             producer_end(producer, producer->trouble ? producer->reason
                                                      : "no broker has confirmed anything within `timeout`");
         } else if (!each_is_over(producer)) {
@@ -253,11 +254,12 @@ static int conf_set_ours(struct producer *producer, rd_kafka_conf_t *conf)
     char number[32];
     int64_t bytes = producer->host->event_bytes_max + (64 << 10);
     snprintf(number, sizeof number, "%lld", (long long)(bytes < 1000000 ? 1000000 : bytes));
-    const char *const ours[][2] = {{"enable.idempotence", producer->idempotent ? "true" : "false"},
-                                   {"enable.gapless.guarantee", producer->idempotent && !producer->each ? "true" : "false"},
-                                   {"max.in.flight", producer->idempotent ? "5" : "1"},
-                                   {"message.timeout.ms", "0"},
-                                   {"batch.num.messages", producer->each ? "1" : "10000"}};
+    const char *const ours[][2] = {
+        {"enable.idempotence", producer->idempotent ? "true" : "false"},
+        {"enable.gapless.guarantee", producer->idempotent && !producer->each ? "true" : "false"},
+        {"max.in.flight", producer->idempotent ? "5" : "1"},
+        {"message.timeout.ms", "0"},
+        {"batch.num.messages", producer->each ? "1" : "10000"}};
     int result = settings_default(settings, conf, "message.max.bytes", number);
     if (result == WEIR_OK)
         result = settings_default(settings, conf, "topic.metadata.propagation.max.ms", "5000");

@@ -2,8 +2,8 @@
  * whole when it cannot go on.
  *
  * Whoever uses it puts records; each gets one report, but for those that are open when `lost` comes: what became of
- * them is not known, and the library does not touch them any more. Records of one partition take effect in the order
- * they were put; after one whose failure is no refusal of that record alone, none behind it does. */
+ * them is not known, and the library does not touch them any more. Records of one partition take effect in the
+ * order they were put; after one whose failure is no refusal of that record alone, none behind it does. */
 #ifndef WEIR_KAFKA_PRODUCER_H
 #define WEIR_KAFKA_PRODUCER_H
 
@@ -63,8 +63,8 @@ struct producer_record {
 int producer_init(struct producer *producer);
 int producer_check(struct producer *producer); /* the configuration, without starting anything */
 int producer_start(struct producer *producer);
-/* WEIR_OK; WEIR_FULL: not now, `progressed` or `lost` comes; WEIR_REJECT: never, *reason tells why (it lasts until the
- * next call). The key is copied, the payload must last until the report. */
+/* WEIR_OK; WEIR_FULL: not now, `progressed` or `lost` comes; WEIR_REJECT: never, *reason tells why (it lasts until
+ * the next call). The key is copied, the payload must last until the report. */
 int producer_put(struct producer *producer, const struct producer_record *record, const char **reason);
 void producer_stop(struct producer *producer); /* nothing is open */
 void producer_fini(struct producer *producer);

@@ -107,8 +107,7 @@ def main():
         assert not lost and not strange and not disorder and twice <= cuts * WINDOW and codes == [0, 0, 0]
 
 
-
 try:
     main()
 except kit.Skip as skip:
-    print(skip.line)
+    print(skip)

@@ -1,7 +1,8 @@
 /* chain.c: a function whose state tells whether every event of a key was applied exactly once and in order.
  *
  * For each key it keeps how many events it saw and a hash chained over their sequence numbers, and puts one line
- * for each event: id key seq count hash. An oracle works the same chain out from the lines. Nonsense fails. */
+ * for each event: id key seq count hash. An oracle works the same chain out from the lines. Nonsense fails after it
+ * has spoilt the state and put a line, neither of which may stay. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,16 +27,25 @@ static int sequence_of(const weir_event *event, unsigned long *seq)
     return 1;
 }
 
+static int chain_spoil(const weir_event *event, size_t i, weir_out *out)
+{
+    struct chain spoilt = {UINT64_MAX, UINT64_MAX};
+    weir_view value = {(const char *)&spoilt, sizeof spoilt};
+    int result = weir_state_put(out, i, (weir_view){"", 0}, value);
+    if (result == WEIR_OK)
+        result = weir_out_put(out, i, NULL, event);
+    weir_out_fail(out, i, "nonsense");
+    return result;
+}
+
 static int chain_one(const weir_batch *in, size_t i, weir_out *out)
 {
     const weir_event *event = &in->events[i];
     weir_view name = {"", 0}, stored;
     struct chain chain = {0};
     unsigned long seq;
-    if (!sequence_of(event, &seq)) {
-        weir_out_fail(out, i, "nonsense");
-        return WEIR_OK;
-    }
+    if (!sequence_of(event, &seq))
+        return chain_spoil(event, i, out);
     int found = weir_state_get(out, i, name, &stored);
     if (found == WEIR_OK)
         memcpy(&chain, stored.data, sizeof chain);
