@@ -231,6 +231,7 @@ static void act(struct sim_route *route, const struct route_action *action)
     world->actions[action->type]++;
     if (world->trace)
         act_print(route, action);
+    sim_check_action(route, action);
     switch (action->type) {
     case ROUTE_CALL:
         do_call(route, action->batch);
@@ -288,5 +289,5 @@ void sim_step(struct sim_route *route, const struct route_input *input)
             act(route, &actions[i]);
         next = (struct route_input){.type = ROUTE_MORE};
     }
-    sim_check_window(route);
+    sim_check_bounds(route);
 }
