@@ -246,7 +246,7 @@ struct item *sim_item(struct sim_shard *shard, uint64_t position); /* NULL: no e
 void sim_items_make(struct sim_shard *shard, size_t count);
 bool sim_emit(struct sim_world *world);    /* false: nothing to emit, or no room */
 bool sim_append(struct sim_world *world);  /* the peer sends; false: it has nothing more, or must wait */
-void sim_replay(struct sim_world *world);  /* one dead letter, if there is any */
+bool sim_replay(struct sim_world *world);  /* one dead letter, if there is any */
 bool sim_drained(struct sim_world *world); /* everything was emitted */
 
 /* sim_memory_kit.c */

@@ -313,22 +313,23 @@ static void shard_revoke_again(struct sim_shard *shard)
     views_revoke(shard, lost);
 }
 
-static void shard_revoke(struct sim_world *world)
+static bool shard_revoke(struct sim_world *world)
 {
     struct sim_shard *shard = &world->shards[1 + sim_below(world, world->shard_count - 1)];
     if (world->calm)
-        return;
+        return false;
     if (shard->revoking) {
         shard_revoke_again(shard);
-        return;
+        return true;
     }
     if (!shard->views[0].handle || !sim_chance(world, 50))
-        return;
+        return false;
     shard->lost = sim_chance(world, 500);
     sim_reach(world, shard->lost ? SIM_REVOKE_LOST : SIM_REVOKE);
     world->faults++;
     shard->revoking = true;
     views_revoke(shard, shard->lost);
+    return true;
 }
 
 static bool shard_reopen(struct sim_world *world)
@@ -351,15 +352,12 @@ static bool step_other(struct sim_world *world, bool stopping)
         return true;
     switch (sim_below(world, 3)) {
     case 0:
-        shard_revoke(world);
-        return false;
+        return shard_revoke(world);
     case 1:
-        if (!world->calm)
-            sim_replay(world);
-        return false;
+        return !world->calm && sim_replay(world);
     default:
         sim_step(&world->routes[sim_below(world, SIM_ROUTES)], &(struct route_input){.type = ROUTE_TICK});
-        return false;
+        return true;
     }
 }
 
