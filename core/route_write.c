@@ -105,7 +105,8 @@ static void write_failed(struct route_batch_state *batch, const struct route_inp
     uint32_t attempts = batch->sinks[input->sink].attempts + 1;
     bool leads = !(batch->sinks_follow >> input->sink & 1);
     bool over = leads && policy->attempts && attempts >= policy->attempts;
-    write_followed(batch, input->sink);
+    if (input->result != WEIR_REJECT) /* past what it rejects, a sink goes on */
+        write_followed(batch, input->sink);
     if (input->result == WEIR_REJECT || (over && route->config.on_failure == FAILURE_DEAD)) {
         write_dead(batch, input, SIZE_MAX, input->result);
         batch->sinks_open &= ~(1u << input->sink);
