@@ -272,6 +272,18 @@ void dead_replay_dropped(struct batch *batch)
     }
 }
 
+/* They left the route, with their shard (NULL: the whole route has failed), and nobody will say more about them. */
+void dead_replays_forget(const struct flow *flow, const struct link *link)
+{
+    struct replays *replays = flow->engine->replays;
+    for (struct list *at = replays->open.next, *next; at != &replays->open; at = next) {
+        struct replay *replay = CONTAINER_OF(at, struct replay, node);
+        next = at->next;
+        if (link ? replay->link == link : replay->link->flow == flow)
+            replay_close(replay);
+    }
+}
+
 /* Which output of its input this is: stable over a run that happens again. */
 static uint32_t output_ordinal(const struct outputs *outputs, size_t index)
 {

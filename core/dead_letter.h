@@ -27,5 +27,6 @@ void dead_letters_keep(struct batch *batch); /* the batch is done: into the next
 void dead_replay_take(struct batch *batch);  /* finds what this batch replays */
 void dead_replay_done(struct batch *batch);
 void dead_replay_dropped(struct batch *batch);
+void dead_replays_forget(const struct flow *flow, const struct link *link);
 
 #endif

@@ -183,10 +183,32 @@ static int note_keep(struct shard *shard, const weir_emit *emit, uint64_t positi
     return WEIR_OK;
 }
 
+static bool emit_ascends(const weir_emit *emit, uint64_t last)
+{
+    for (size_t i = 0; i < emit->count; i++) {
+        if (emit->events[i].position <= last)
+            return false;
+        last = emit->events[i].position;
+    }
+    return emit->count > 0;
+}
+
+/* The source reads from where the slowest route was left: the others have what lies before their own place. */
+static void link_emit(struct link *link, struct block *block)
+{
+    size_t first = 0;
+    if (!link->handle)
+        return;
+    while (first < block->count && block->events[first].position <= route_resume(link->handle))
+        first++;
+    if (first < block->count)
+        flow_emit(link, block, first, block->count - first);
+}
+
 int emit_replayed(struct shard *shard, weir_emit *emit, size_t bytes)
 {
     struct source *source = shard->source;
-    if (emit->count == 0 || emit->events[0].position <= shard->last) {
+    if (!emit_ascends(emit, shard->last)) {
         instance_log(&source->instance, LOG_ERROR, "the plug-in emitted an empty block or positions out of order");
         return WEIR_INVALID;
     }
@@ -197,10 +219,8 @@ int emit_replayed(struct shard *shard, weir_emit *emit, size_t bytes)
     emit->first = emit->events[0].position;
     emit->last = shard->last = emit->events[emit->count - 1].position;
     metric_add(source->accepted, (int64_t)emitted->lent.block.count);
-    for (size_t i = 0; i < source->flow_count; i++) {
-        if (emitted->lent.block.count && shard->links[i]->handle)
-            flow_emit(shard->links[i], &emitted->lent.block, 0, emitted->lent.block.count);
-    }
+    for (size_t i = 0; i < source->flow_count; i++)
+        link_emit(shard->links[i], &emitted->lent.block);
     block_drop(&emitted->lent.block);
     return WEIR_OK;
 }

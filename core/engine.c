@@ -148,7 +148,7 @@ static bool flows_idle(const struct engine *engine)
     for (size_t i = 0; i < engine->flow_count; i++) {
         struct route_status status;
         route_status(engine->flows[i].route, &status);
-        if ((status.open_events && !engine->flows[i].failed) || engine->flows[i].input_count)
+        if ((status.open_events && !engine->flows[i].failed) || engine->flows[i].inputs.count)
             return false;
     }
     return true;

@@ -282,6 +282,7 @@ static void flow_settle(const struct route_action *action)
 static void flow_failed(struct flow *flow, const struct route_action *action)
 {
     flow->failed = true;
+    dead_replays_forget(flow, NULL);
     if (!flow->reason[0])
         snprintf(flow->reason, sizeof flow->reason, "stopped by a failure (%s)", result_name(action->result));
     log_write(flow->engine->log, LOG_ERROR, flow->config->name, "the route has stopped: %s", flow->reason);
@@ -291,6 +292,8 @@ static void flow_failed(struct flow *flow, const struct route_action *action)
 static void flow_released(const struct route_action *action)
 {
     struct link *link = route_shard_user(action->shard);
+    inputs_forget(&link->flow->inputs, action->shard);
+    dead_replays_forget(link->flow, link);
     link->released = true;
     link->handle = NULL;
     shard_link_released(link->shard);
@@ -365,25 +368,7 @@ static void flow_act(struct flow *flow, const struct route_action *action)
     }
 }
 
-/* The queue. An input's arrays belong to its batch, which lives until the route has seen it. */
-
-static void inputs_push(struct flow *flow, const struct route_input *input)
-{
-    if (flow->input_count == flow->input_room) {
-        size_t room = flow->input_room ? flow->input_room * 2 : 64;
-        struct route_input *inputs = malloc(room * sizeof *inputs);
-        CHECK(inputs != NULL);
-        for (size_t i = 0; i < flow->input_count; i++)
-            inputs[i] = flow->inputs[(flow->input_head + i) % flow->input_room];
-        free(flow->inputs);
-        flow->inputs = inputs;
-        flow->input_head = 0;
-        flow->input_room = room;
-    }
-    flow->inputs[(flow->input_head + flow->input_count++) % flow->input_room] = *input;
-    if (input->type == ROUTE_EMIT)
-        block_hold(input->block); /* a source may emit out of its own `settle`, and lets go of the block then */
-}
+/* The queue. */
 
 static void flow_step(struct flow *flow, const struct route_input *input)
 {
@@ -404,17 +389,15 @@ void flow_input(struct flow *flow, const struct route_input *input)
     if (flow->engine->broken)
         return;
     if (flow->stepping) {
-        inputs_push(flow, input);
+        inputs_push(&flow->inputs, input);
         return;
     }
+    struct route_input next;
     flow->stepping = true;
     flow_step(flow, input);
-    while (flow->input_count) {
-        struct route_input next = flow->inputs[flow->input_head];
-        flow->input_head = (flow->input_head + 1) % flow->input_room;
-        flow->input_count--;
+    while (inputs_next(&flow->inputs, &next)) {
         flow_step(flow, &next);
-        if (next.type == ROUTE_EMIT)
+        if (next.block)
             block_drop(next.block);
     }
     flow->stepping = false;
@@ -433,12 +416,8 @@ void flow_room(const struct flow *flow, size_t *events, size_t *bytes)
 {
     struct route_status status;
     route_status(flow->route, &status);
-    size_t window = flow->window_events, window_bytes = flow->window_bytes, queued = 0;
-    for (size_t i = 0; i < flow->input_count; i++) {
-        const struct route_input *input = &flow->inputs[(flow->input_head + i) % flow->input_room];
-        queued += input->type == ROUTE_EMIT ? input->count : 0;
-    }
-    size_t open = status.open_events + queued;
+    size_t window = flow->window_events, window_bytes = flow->window_bytes;
+    size_t open = status.open_events + inputs_events(&flow->inputs);
     bool closed = flow->failed || flow->stopping;
     *events = closed || open >= window ? 0 : window - open;
     *bytes = closed || status.open_bytes >= window_bytes ? 0 : window_bytes - status.open_bytes;

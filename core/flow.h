@@ -7,6 +7,7 @@
 #define WEIR_FLOW_H
 
 #include "batch.h"
+#include "inputs.h"
 #include "route.h"
 #include "sink.h"
 #include "source.h"
@@ -39,8 +40,7 @@ struct flow {
     size_t sink_count;
     struct function **functions;
     size_t function_count;
-    struct route_input *inputs; /* ring */
-    size_t input_head, input_count, input_room;
+    struct inputs inputs;
     bool stepping, stateful, inline_calls, failed, finished, stopping;
     size_t window_events, window_bytes; /* as configured, and no more than its share of the memory */
     struct list pool, in_hand;

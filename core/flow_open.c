@@ -138,7 +138,7 @@ void flow_free(struct flow *flow)
         list_remove(&batch->node);
         batch_free(batch);
     }
-    free(flow->inputs);
+    inputs_fini(&flow->inputs);
     free(flow->sources);
     free(flow->sinks);
     free(flow->functions);

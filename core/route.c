@@ -219,6 +219,7 @@ size_t route_step(struct route *route, const struct route_input *input, int64_t 
     route_flush(route);
     shards_switch(route);
     lanes_start(route);
+    route_sweep(route);
     route_endings(route);
     route_want(route);
     route_arm(route);

@@ -36,7 +36,7 @@ static struct route_batch_state *batch_new(struct lane *lane)
     batch->lane = lane;
     batch->stage = STAGE_WAITING;
     batch->bytes = 0;
-    batch->sinks_open = batch->sinks_out = batch->sinks_waiting = 0;
+    batch->sinks_open = batch->sinks_out = batch->sinks_waiting = batch->sinks_follow = 0;
     batch->suspect = false;
     batch->dead = 0;
     for (uint32_t i = 0; i < route->config.sink_count; i++) {

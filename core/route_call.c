@@ -87,7 +87,8 @@ void batch_finish(struct route_batch_state *batch)
     }
     if (!batch->pub.replay && lane->attempts_at <= batch->pub.events[batch->pub.count - 1].position)
         lane->attempts = 0;
-    batcher_grow(&lane->batcher);
+    if (!batch->pub.replay && lane->sought_at <= batch->pub.events[batch->pub.count - 1].position)
+        batcher_grow(&lane->batcher); /* not for one before it that was still being written */
     while (!list_empty(&lane->batches)) {
         struct route_batch_state *first = LIST_FIRST(&lane->batches, struct route_batch_state, node);
         if (first->stage != STAGE_FINISHED)
@@ -125,6 +126,8 @@ static void lane_failed(struct route_batch_state *batch)
 {
     struct route *route = batch->lane->shard->route;
     size_t count = batch->pub.count;
+    if (!batch->pub.replay)
+        batch->lane->sought_at = batch->pub.events[0].position;
     if (count > 1 && route->config.bisect) {
         batcher_halve(&batch->lane->batcher, count);
         lane_back(batch);

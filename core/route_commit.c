@@ -3,7 +3,8 @@
  * A shard with something completed is dirty. When the shell asks (a transaction happens anyway), when
  * ROUTE_COMMIT_US have passed, or when half the window is completed and not on its way, its vector goes out with a
  * ticket. What the ticket covers leaves the window when it comes back. A shard that need not be durable settles at
- * once, unless a dead letter of it is on its way. */
+ * once, unless a dead letter of it is on its way. Tickets are bounded by the window: each but one in a shard stands
+ * for events of it. */
 #include <stdlib.h>
 
 #include "route_private.h"
@@ -159,13 +160,23 @@ static void shard_commit(struct route_shard *shard)
     shard->dead = 0;
 }
 
+/* Nothing but its position moved, over what needs nothing, and a ticket is out: a slow or full store would collect
+ * one ticket after the other, and no window bounds them. */
+static bool shard_waits(const struct route_shard *shard)
+{
+    return shard->ticket_count && !shard->done_events && !shard->lost;
+}
+
 void route_flush(struct route *route)
 {
     if (route->commit_at > route->now)
         return;
     route->commit_at = INT64_MAX;
-    while (!list_empty(&route->dirty)) {
-        struct route_shard *shard = LIST_FIRST(&route->dirty, struct route_shard, dirty);
+    for (struct list *at = route->dirty.next, *next; at != &route->dirty; at = next) {
+        struct route_shard *shard = CONTAINER_OF(at, struct route_shard, dirty);
+        next = at->next;
+        if (shard_waits(shard))
+            continue;
         list_remove(&shard->dirty);
         if (!shard->lost)
             shard_commit(shard);
@@ -188,6 +199,8 @@ void route_committed(struct route *route, const struct route_input *input)
     shard->ticket_count -= done;
     route->tickets -= done;
     memmove(shard->tickets, shard->tickets + done, shard->ticket_count * sizeof *shard->tickets);
+    if (!list_empty(&shard->dirty))
+        route->commit_at = time_min(route->commit_at, route->now + ROUTE_COMMIT_US);
     if (!shard->lost)
         shard_settle(shard, low);
 }

@@ -65,6 +65,8 @@ static void shard_release(struct route_shard *shard)
     struct route *route = shard->route;
     route->active -= shard->active;
     shard_give(shard, shard->open_events, shard->open_bytes);
+    for (uint32_t i = 0; i < shard->lane_count; i++)
+        route_unblocked(route, &shard->lanes[i].blocked);
     list_remove(&shard->closing);
     list_remove(&shard->switching);
     list_remove(&shard->node);

@@ -60,6 +60,7 @@ struct lane {
     bool calling;
     uint32_t attempts; /* failed calls of the event at attempts_at */
     uint64_t attempts_at;
+    uint64_t sought_at; /* the first event of the last batch that failed as a whole */
     int64_t retry_at;
     struct writer *writers; /* [sinks] */
     size_t held;            /* writers that must wait */
@@ -88,6 +89,7 @@ struct route_batch_state {
     size_t own_room;
     size_t bytes;
     uint32_t sinks_open, sinks_out, sinks_waiting; /* bits: not confirmed; being written; to be written again */
+    uint32_t sinks_follow;                         /* out behind a write that failed */
     uint32_t dead;                                 /* dead letters of it */
     bool suspect;
     struct blocked blocked; /* without order */

@@ -25,6 +25,7 @@ static void write_start(struct route_batch_state *batch, uint32_t sink)
 {
     struct route *route = batch->lane->shard->route;
     batch->sinks_waiting &= ~(1u << sink);
+    batch->sinks_follow &= ~(1u << sink);
     batch->sinks_out |= 1u << sink;
     batch_writer(batch, sink)->out++;
     route->writes++;
@@ -67,20 +68,15 @@ static void write_dead(struct route_batch_state *batch, const struct route_input
                                                   .attempts = batch->sinks[input->sink].attempts + 1});
 }
 
-/* No batch before it in the lane is open there: it failed by itself, not because it follows. */
-static bool write_leads(const struct route_batch_state *batch, uint32_t sink)
+/* What is out behind it at a sink that keeps order fails too, and not by itself: that is none of its attempts. */
+static void write_followed(struct route_batch_state *batch, uint32_t sink)
 {
-    const struct route_batch_state *first = batch;
     if (batch->pub.unordered)
-        return true;
+        return;
     LIST_EACH(other, &batch->lane->batches, struct route_batch_state, node)
     {
-        if (other->sinks_open >> sink & 1) {
-            first = other;
-            break;
-        }
+        other->sinks_follow |= other->sinks_out & 1u << sink;
     }
-    return first == batch;
 }
 
 static void write_confirmed(struct route_batch_state *batch, uint32_t sink)
@@ -107,8 +103,10 @@ static void write_failed(struct route_batch_state *batch, const struct route_inp
     struct route *route = batch->lane->shard->route;
     const struct retry_policy *policy = &route->config.sinks[input->sink].retry;
     uint32_t attempts = batch->sinks[input->sink].attempts + 1;
-    bool leads = write_leads(batch, input->sink);
+    bool leads = !(batch->sinks_follow >> input->sink & 1);
     bool over = leads && policy->attempts && attempts >= policy->attempts;
+    if (input->result != WEIR_REJECT) /* past what it rejects, a sink goes on */
+        write_followed(batch, input->sink);
     if (input->result == WEIR_REJECT || (over && route->config.on_failure == FAILURE_DEAD)) {
         write_dead(batch, input, SIZE_MAX, input->result);
         batch->sinks_open &= ~(1u << input->sink);

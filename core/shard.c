@@ -19,14 +19,20 @@ static char *id_prefix(const struct source *source, weir_view name)
     return strdup(text);
 }
 
-struct shard *source_shard_find(struct source *source, weir_view name)
+static struct shard *shard_named(struct source *source, weir_view name)
 {
     LIST_EACH(shard, &source->shards, struct shard, node)
     {
-        if (view_is(name, shard->name) && !shard->revoked)
+        if (view_is(name, shard->name))
             return shard;
     }
     return NULL;
+}
+
+struct shard *source_shard_find(struct source *source, weir_view name)
+{
+    struct shard *shard = shard_named(source, name);
+    return shard && !shard->revoked ? shard : NULL;
 }
 
 struct link *shard_link(const struct shard *shard, const struct flow *flow)
@@ -131,9 +137,7 @@ void shard_settled(struct shard *shard)
     uint64_t first = shard->settled + 1;
     shard->settled = low;
     shard_note(shard);
-    if (shard->source->instance.engine->broken)
-        return;
-    if (!shard->revoked || shard->links_open)
+    if (!shard->lost && !shard->source->instance.engine->broken)
         shard->source->ops->settle(shard->source->instance.state, (weir_shard *)(void *)shard, first, low,
                                    WEIR_COMPLETED);
 }
@@ -174,10 +178,12 @@ int source_shard_open(const weir_host *host, weir_view name, uint64_t generation
     /* Not started: there may be no store, and no route knows the source yet. */
     if (!source->instance.started || source->instance.engine->broken)
         return WEIR_CLOSED;
-    if (!name.size || name.size > SHARD_MAX_BYTES || memchr(name.data, '\0', name.size) ||
-        source_shard_find(source, name) || (source->journal && !list_empty(&source->shards)))
+    struct shard *shard = shard_named(source, name);
+    if (shard && shard->revoked)
+        return WEIR_RETRY; /* what is open of it would run twice, and its positions could still move */
+    if (!name.size || name.size > SHARD_MAX_BYTES || memchr(name.data, '\0', name.size) || shard ||
+        (source->journal && !list_empty(&source->shards)))
         return WEIR_INVALID;
-    struct shard *shard = NULL;
     int result = shard_new(source, name, generation, &shard);
     if (result == WEIR_OK && source->journal)
         result = journal_open(source->journal, shard);
@@ -206,12 +212,14 @@ void source_shard_revoke(const weir_host *host, weir_shard *handle, int lost)
 {
     struct source *source = source_of(host);
     struct shard *shard = (struct shard *)(void *)handle;
-    if (shard->revoked)
+    if (shard->lost || (shard->revoked && !lost))
         return;
     shard->revoked = true;
+    shard->lost = lost != 0;
     for (size_t i = 0; i < source->flow_count; i++) {
-        struct route_input input = {.type = ROUTE_REVOKE, .shard = shard->links[i]->handle, .lost = lost != 0};
-        flow_input(source->flows[i], &input);
+        struct route_input input = {.type = ROUTE_REVOKE, .shard = shard->links[i]->handle, .lost = shard->lost};
+        if (input.shard)
+            flow_input(source->flows[i], &input);
     }
 }
 
@@ -220,7 +228,7 @@ void shard_link_released(struct shard *shard)
     if (--shard->links_open)
         return;
     struct source *source = shard->source;
+    engine_reap(source->instance.engine, shard); /* so `released` may open it again */
     if (source->ops->released && !shard->silent)
         source->ops->released(source->instance.state, (weir_shard *)(void *)shard);
-    engine_reap(source->instance.engine, shard);
 }

@@ -25,7 +25,7 @@ struct shard {
     uint64_t last;       /* the last position emitted (replaying) */
     uint64_t settled;    /* told to the source */
     struct list notes;
-    bool revoked;
+    bool revoked, lost;
     bool silent; /* the source never got a handle of it */
     size_t links_open;
 };
@@ -61,8 +61,8 @@ static inline uint32_t source_id_less(const struct source *source)
 void shard_settled(struct shard *shard);
 /* The newest note that all routes have completed goes into the transaction that gathers. */
 void shard_note(struct shard *shard);
-uint64_t shard_low(const struct shard *shard); /* the lowest over its routes */
-struct shard *source_shard_find(struct source *source, weir_view name);
+uint64_t shard_low(const struct shard *shard);                          /* the lowest over its routes */
+struct shard *source_shard_find(struct source *source, weir_view name); /* NULL: none, or it is revoked */
 /* The shard with its links, positions restored. */
 int shard_new(struct source *source, weir_view name, uint64_t generation, struct shard **shard);
 void shard_free(struct shard *shard);

@@ -11,13 +11,14 @@
  * connection is lost, or the broker has no room now, the handle is destroyed, so that the library sends nothing
  * again by itself; what was acknowledged before the first that was not is confirmed, all that follows is to be
  * written again, in order. Writes that come while there is no connection wait for the next attempt, and are
- * answered by its failure. */
+ * answered by its failure. An event at which the connection ends each time is rejected in the end (suspect.h). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../sources/mqtt/connection.h"
 #include "../sources/mqtt/words.h"
+#include "mqtt/suspect.h"
 
 enum { WRITES_MAX = 16, FLIGHT_MAX = 1000, TOPIC_MAX = 65535, STRING_MAX = 65535, PAYLOAD_MAX = 268435455 };
 enum answer { ANSWER_NONE, ANSWER_OK, ANSWER_REJECTED };
@@ -45,8 +46,9 @@ struct sink {
     struct flight flights[FLIGHT_MAX];
     size_t flight_first, flight_count, acknowledged;
     char *text; /* of a topic or a header */
-    bool library, working;
-    int no_room; /* a code by which the broker asks for patience; 0: none */
+    struct suspect suspect;
+    bool library, working, alone; /* the suspect is in flight, and nothing else may be */
+    int no_room;                  /* a code by which the broker asks for patience; 0: none */
 };
 
 static struct open_write *line_at(struct sink *sink, size_t i)
@@ -72,6 +74,9 @@ static void flight_end(struct sink *sink, int mid, const char *rejected)
             continue;
         answer(sink, flight->of, flight->index, rejected);
         flight->of = NULL;
+        if (sink->alone)
+            suspect_passed(&sink->suspect);
+        sink->alone = false;
         break;
     }
     while (sink->flight_count && !sink->flights[sink->flight_first].of) {
@@ -168,13 +173,21 @@ static int event_publish(struct sink *sink, const weir_event *event, int *mid, c
     return *rejected ? MOSQ_ERR_SUCCESS : result;
 }
 
+static const char *event_refuse(struct sink *sink, const weir_batch *batch, size_t i)
+{
+    if (suspect_never(&sink->suspect, &batch->events[i]))
+        return "the broker closes the connection each time this is published: too large for it, or not permitted";
+    return topic_render(sink, batch, i);
+}
+
 /* Publishes the next event of a write. False: the connection is gone. */
 static bool write_step(struct sink *sink, struct open_write *open)
 {
     const weir_batch *batch = &open->write->batch;
     size_t i = open->next++;
     int mid = 0, result = MOSQ_ERR_SUCCESS;
-    const char *rejected = topic_render(sink, batch, i);
+    const char *rejected = event_refuse(sink, batch, i);
+    sink->alone = !rejected && suspect_alone(&sink->suspect, &batch->events[i]);
     if (!rejected)
         result = event_publish(sink, &batch->events[i], &mid, &rejected);
     if (result != MOSQ_ERR_SUCCESS) {
@@ -190,13 +203,22 @@ static bool write_step(struct sink *sink, struct open_write *open)
     return true;
 }
 
+/* May the next event of the write be published now? */
+static bool write_may(const struct sink *sink, const struct open_write *open)
+{
+    if (open->next == open->write->batch.count || sink->alone)
+        return false;
+    bool alone = suspect_alone(&sink->suspect, &open->write->batch.events[open->next]);
+    return sink->flight_count < (alone ? 1 : FLIGHT_MAX);
+}
+
 static bool line_publish(struct sink *sink)
 {
     if (sink->connection.state != CONNECTION_OPEN)
         return true;
     for (size_t i = 0; i < sink->line_count; i++) {
         struct open_write *open = line_at(sink, i);
-        while (open->next < open->write->batch.count && sink->flight_count < FLIGHT_MAX) {
+        while (write_may(sink, open)) {
             if (!write_step(sink, open))
                 return false;
         }
@@ -299,7 +321,12 @@ static void sink_lost(void *owner, const char *reason)
     struct sink *sink = owner;
     bool working = sink->working, first = true;
     sink->working = true;
+    if (sink->flight_count && !sink->no_room) {
+        const struct flight *flight = &sink->flights[sink->flight_first];
+        suspect_lost(&sink->suspect, &flight->of->write->batch.events[flight->index]);
+    }
     sink->flight_count = 0;
+    sink->alone = false;
     sink->no_room = 0;
     for (size_t count = sink->line_count; count; count--) {
         if (line_at(sink, 0)->left == 0 && first) {

@@ -10,35 +10,24 @@
  * Key, payload and position of an event follow from seed, shard and position alone, so what is read again is the
  * same; only its time is the time at which it was made. How it fails: a template that names what a made event does
  * not have is refused; a block that cannot be emitted is made again a moment later. */
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base.h"
+#include "generate/made.h"
+#include "generate/pace.h"
 #include "template.h"
 
 enum {
-    BLOCK_EVENTS = 512,       /* a block fits into the second level cache */
-    TURN_BLOCKS = 16,         /* before the loop has its turn */
-    COPY_BELOW = 64,          /* fewer events are copied by emit: a whole block would stay pinned for them */
-    TEXT_BYTES_MAX = 1 << 18, /* payloads of a block, unless one is larger */
+    TURN_BLOCKS = 16, /* before the loop has its turn */
+    COPY_BELOW = 64,  /* fewer events are copied by emit: a whole block would stay pinned for them */
     RANDOM_BELOW = 1000000,
     RETRY_US = 100000
 };
-#define PACE_SECOND INT64_C(1000000)
-#define PACE_UNITS INT64_C(1000000000) /* of an event; a rate is events in 1000 s, so units in a microsecond */
 
 struct key_text {
     uint8_t size;
     char text[15];
-};
-
-struct made {
-    struct made *next;
-    struct generate *owner;
-    size_t text_used, text_room;
-    char *text;
-    weir_event events[BLOCK_EVENTS];
 };
 
 struct made_shard {
@@ -47,22 +36,14 @@ struct made_shard {
     char name[WEIR_ID_MAX];
 };
 
-/* What a rate allows. It counts from `begin`, so nothing drifts; after a pause at most one second is made up for.
- */
-struct pace {
-    int64_t rate, begin_us, made;
-};
-
 struct generate {
     const weir_host *host;
     weir_template *payload;
     int64_t count, rate, keys, shard_count, seed;
     struct made_shard *shards;
     struct key_text *key_texts;
-    weir_view constant; /* the payload of all events; absent: each has its own */
     size_t payload_size;
-    struct made *spare;
-    _Atomic(struct made *) returned; /* by any thread */
+    struct made_pool pool;
     struct pace pace;
     weir_timer *timer;
     size_t want_events, want_bytes;
@@ -72,78 +53,13 @@ struct generate {
 
 static const char *const payload_names[] = {"seq", "random", NULL};
 
-/* Pace. */
-
-/* How many events are due and not made; *wait_us: when none is, how long until one is. */
-static size_t pace_due(struct pace *pace, int64_t now_us, int64_t *wait_us)
-{
-    int64_t behind_max = pace->rate / 1000 + 1;
-    while (now_us - pace->begin_us >= 1000 * PACE_SECOND) {
-        pace->begin_us += 1000 * PACE_SECOND;
-        pace->made -= pace->rate;
-    }
-    int64_t elapsed = now_us - pace->begin_us, seconds = elapsed / PACE_SECOND;
-    int64_t units = elapsed % PACE_SECOND * pace->rate + seconds * pace->rate % 1000 * (PACE_UNITS / 1000);
-    int64_t due = seconds * pace->rate / 1000 + units / PACE_UNITS;
-    if (due - pace->made > behind_max)
-        pace->made = due - behind_max;
-    *wait_us = (PACE_UNITS - units % PACE_UNITS + pace->rate - 1) / pace->rate;
-    return due > pace->made ? (size_t)(due - pace->made) : 0;
-}
-
-/* Blocks. */
-
-static void made_free(struct made *made)
-{
-    while (made) {
-        struct made *next = made->next;
-        free(made->text);
-        free(made);
-        made = next;
-    }
-}
-
-static struct made *made_new(struct generate *g)
-{
-    struct made *made = calloc(1, sizeof *made);
-    if (!made)
-        return NULL;
-    made->owner = g;
-    if (!g->constant.data) {
-        made->text_room = size_min((g->payload_size + 32) * BLOCK_EVENTS, TEXT_BYTES_MAX);
-        made->text = malloc(made->text_room);
-        if (!made->text) {
-            free(made);
-            return NULL;
-        }
-    }
-    for (size_t i = 0; i < BLOCK_EVENTS; i++)
-        made->events[i].payload = g->constant;
-    return made;
-}
-
-static struct made *made_take(struct generate *g)
-{
-    if (!g->spare)
-        g->spare = atomic_exchange(&g->returned, NULL);
-    struct made *made = g->spare;
-    if (!made)
-        return made_new(g);
-    g->spare = made->next;
-    return made;
-}
-
-/* Any thread. Blocks are taken back all at once, so the head cannot come again while it is looked at. */
-static void made_release(void *owner)
-{
-    struct made *made = owner;
-    struct generate *g = made->owner;
-    made->next = atomic_load(&g->returned);
-    while (!atomic_compare_exchange_weak(&g->returned, &made->next, made)) {
-    }
-}
-
 /* Events. */
+
+/* Of a block, for a start. */
+static size_t text_bytes(const struct generate *g)
+{
+    return (g->payload_size + 32) * BLOCK_EVENTS;
+}
 
 /* The finaliser of splitmix64 (Steele, Lea, Flood 2014): a number that looks random for each that is put in. */
 static uint64_t mix(uint64_t x)
@@ -206,7 +122,7 @@ static int event_make(const struct generate *g, const struct made_shard *shard, 
         uint64_t key = ((number_of(shard, event->position) >> 32) * (uint64_t)g->keys) >> 32;
         event->key = view_make(g->key_texts[key].text, g->key_texts[key].size);
     }
-    if (g->constant.data)
+    if (g->pool.constant.data)
         return WEIR_OK;
     int result = payload_render(g, shard, made, i, &length);
     if (result == WEIR_FULL && i == 0 && (result = payload_grow(made, length)) == WEIR_OK)
@@ -246,7 +162,7 @@ static size_t events_bytes(const weir_emit *emit)
 
 static int shard_emit(struct generate *g, struct made_shard *shard, size_t most)
 {
-    struct made *made = made_take(g);
+    struct made *made = made_take(&g->pool, text_bytes(g));
     if (!made)
         return WEIR_NOMEM;
     weir_emit emit = {.size = sizeof emit, .events = made->events, .count = most};
@@ -260,8 +176,7 @@ static int shard_emit(struct generate *g, struct made_shard *shard, size_t most)
     if (result == WEIR_OK)
         result = g->host->emit(g->host, shard->handle, &emit);
     if (result != WEIR_OK || !emit.release) {
-        made->next = g->spare;
-        g->spare = made;
+        made_give(made);
     }
     if (result != WEIR_OK)
         return result;
@@ -391,9 +306,9 @@ static int payload_try(struct generate *g)
     const char *constant = template_constant(g->payload);
     size_t length;
     if (constant)
-        g->constant = view_of(constant);
-    g->payload_size = g->constant.size;
-    struct made *made = made_new(g);
+        g->pool.constant = view_of(constant);
+    g->payload_size = g->pool.constant.size;
+    struct made *made = made_new(&g->pool, text_bytes(g));
     if (!made)
         return WEIR_NOMEM;
     int result = event_make(g, &g->shards[0], made, 0);
@@ -457,8 +372,7 @@ static void generate_fini(void *state)
     struct generate *g = state;
     if (g->timer)
         g->host->timer_free(g->timer);
-    made_free(g->spare);
-    made_free(atomic_exchange(&g->returned, NULL));
+    made_fini(&g->pool);
     free(g->key_texts);
     free(g->shards);
 }

@@ -12,6 +12,25 @@ BUILD = os.environ.get("WEIR_BUILD", "build")
 MODULES = os.path.abspath(os.path.join(BUILD, "tests/modules"))
 
 
+# mqtt
+
+def case_mqtt_message_at_which_the_broker_closes_is_a_dead_letter(place):
+    """MQTT 3.1.1 has no word for "too large": the broker just closes. Its neighbours pass, in order."""
+    broker = kit.Broker(place, more="max_packet_size 400\n")
+    got = place.start("sub", ["mosquitto_sub", "-h", "127.0.0.1", "-p", broker.port, "-q", 1, "-t", "out"], stdout=open(place.path("got"), "wb"))
+    kit.wait_for("the subscriber", lambda: "New client connected" in place.log("mosquitto"))
+    sink = f'type: mqtt, url: "mqtt://127.0.0.1:{broker.port}", version: "3.1.1", topic: out, retry: {{ backoff: 10ms..50ms }}'
+    path = config(place, sink=sink, route="order: shard,", more="limits: { stop: 60s }\n")
+    text = open(path).read().replace("limits: { stop: 5s }\n", "", 1)
+    run(place, place.write("weir.yaml", text), "".join(f"{i}\n" for i in range(20)) + "x" * 500 + "\n" + "".join(f"{i}\n" for i in range(20, 40)))
+    kit.wait_for("the last message", lambda: "39" in open(place.path("got")).read().split())
+    seen = [int(line) for line in open(place.path("got")).read().split()]
+    assert sorted(set(seen)) == list(range(40)) and [n for i, n in enumerate(seen) if n not in seen[:i]] == list(range(40)), seen
+    letters = json.loads(kit.Weir(place, path).command("dead", "list", path, "-o", "json"))["dead"]
+    assert len(letters) == 1 and "closes the connection" in letters[0]["cause"], letters
+    got.terminate()
+
+
 # generate
 
 def generated(place, options):

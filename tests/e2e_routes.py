@@ -291,6 +291,32 @@ def case_on_failure_stop_stops_the_route(place):
     assert numbers(out(place)) == [1, 2, 3], out(place)
 
 
+def handed_over(place):
+    module = os.path.abspath(os.path.join(BUILD, "tests/modules/handover.so"))
+    path = place.write("weir.yaml", f"""
+store: {{ path: ./store }}
+sources: {{ in: {{ module: {module} }} }}
+sinks: {{ out: {{ module: {module} }} }}
+routes: [ {{ name: r, from: [ in ], to: out }} ]
+""")
+    return run(place, path, [])
+
+
+def case_a_shard_is_taken_away_softly_then_for_good(place):
+    assert "handed over, 5 writes" in handed_over(place)
+
+
+def case_a_new_route_begins_where_the_others_are_not(place):
+    def generated(count, routes):
+        names = "".join(f"  - {{ name: {name}, from: [ in ], to: {name} }}\n" for name in routes)
+        sinks = ", ".join(f"{name}: {{ type: file, path: ./{name}.txt }}" for name in routes)
+        run(place, place.write("weir.yaml", f"store: {{ path: ./store }}\nsinks: {{ {sinks} }}\nsources: {{ in: {{ type: "
+                               f"generate, payload: '{{{{seq}}}}', count: {count} }} }}\nroutes:\n{names}"), [])
+    generated(500, ["one"])
+    generated(900, ["one", "two"])
+    assert out(place, "one.txt") == out(place, "two.txt") == [str(i) for i in range(1, 901)]
+
+
 def case_a_full_store_stops_acceptance_and_recovers(place):
     if os.geteuid() != 0:
         kit.skip("root", "mounting a small file system needs root")
@@ -338,8 +364,8 @@ def case_a_full_store_stops_acceptance_and_recovers(place):
 
 def case_a_store_full_of_dead_letters_waits_until_some_are_dropped(place):
     """A dead letter takes more room than its event in the journal: the way out is to drop some, and it goes on by itself."""
-    functions = f"moody: {{ module: {MOODY}, options: {{ pause: 5ms }} }}"
-    path = config(place, "call: moody, to: out, lanes: 4", functions=functions)
+    functions = f"moody: {{ module: {MOODY}, options: {{ pause: 20ms }} }}"  # so slow that the journal fills the store first
+    path = config(place, "call: moody, to: out, order: none, batch: { events: 5 }", functions=functions)
     text = open(path).read()
     open(path, "w").write(text.replace("path: ./store", "path: ./store, size_max: 16MiB").replace("attempts: 3", "attempts: 1"))
     process, count, dropped = feed(place, path), 2500, 0

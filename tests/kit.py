@@ -85,10 +85,10 @@ class Place:
 class Broker:
     """A private mosquitto on a free loopback port, with persistence."""
 
-    def __init__(self, place, killable=False, saving=True):
+    def __init__(self, place, killable=False, saving=True, more=""):
         """killable: it saves after every change, which is slow, so that it may be killed. saving false: it keeps sessions in
         memory only, and stops for nothing."""
-        more = "autosave_on_changes true\nlog_type all\n" if killable else ""
+        more += "autosave_on_changes true\nlog_type all\n" if killable else ""
         self.place, self.port = place, free_port()
         user = "user root\n" if os.geteuid() == 0 else ""
         self.config = place.write("mosquitto.conf", f"{user}persistence {'true' if saving else 'false'}\npersistence_location {place.folder}/\n"

@@ -49,6 +49,7 @@ enum sim_reached {
     SIM_TICK_EARLY,
     SIM_REVOKE,
     SIM_REVOKE_LOST,
+    SIM_REVOKE_THEN_LOST,
     SIM_CRASH,
     SIM_CRASH_IN_CALL,
     SIM_CRASH_IN_COMMIT,
@@ -128,6 +129,9 @@ struct sim_view {
     uint8_t done[SIM_ITEMS_MAX], open_attempts[SIM_ITEMS_MAX], fails[SIM_ITEMS_MAX];
     int64_t again_at[SIM_ITEMS_MAX];
     uint32_t dead_asked[SIM_ITEMS_MAX], replaying[SIM_ITEMS_MAX];
+    uint8_t again[SIM_ITEMS_MAX];    /* a batch that failed comes again: how many events it may have */
+    uint32_t arrived[SIM_ITEMS_MAX]; /* at sinks, since the opening */
+    size_t tickets;                  /* asked for and not answered */
     struct value now[SIM_KEYS];
     bool failing[SIM_LANES_MAX][SIM_SINKS]; /* a sink that keeps order fails what follows */
     struct effects effects;                 /* since the last commit was asked for */
@@ -162,13 +166,14 @@ struct work {
     struct sim_view *view;
     struct list node; /* in the route's works */
     struct route_batch *batch;
-    uint32_t keys;            /* a bit for each */
-    bool called, calling, ok; /* a call was made; is out; came back and did not fail as a whole */
-    uint8_t *failed;          /* [count]: this input failed */
-    uint8_t *dead;            /* [count]: but is a dead letter */
-    uint32_t *outputs;        /* [count]: sinks for which there is an output */
-    uint32_t *finished;       /* [count]: sinks that confirmed it, or for which it is dead */
-    uint32_t *died;           /* [count]: marks of dead letters that were made */
+    uint32_t keys;             /* a bit for each */
+    bool called, calling, ok;  /* a call was made; is out; came back and did not fail as a whole */
+    uint8_t *failed;           /* [count]: this input failed */
+    uint8_t *dead;             /* [count]: but is a dead letter */
+    uint32_t *outputs;         /* [count]: sinks for which there is an output */
+    uint32_t *finished;        /* [count]: sinks that confirmed it, or for which it is dead */
+    uint32_t *died;            /* [count]: marks of dead letters that were made */
+    uint32_t tries[SIM_SINKS]; /* writes that failed, and not because one before it did */
     size_t count;
     bool wrote;
     weir_event *kept; /* its inputs, when it let go of the blocks they came in */
@@ -241,7 +246,7 @@ struct item *sim_item(struct sim_shard *shard, uint64_t position); /* NULL: no e
 void sim_items_make(struct sim_shard *shard, size_t count);
 bool sim_emit(struct sim_world *world);    /* false: nothing to emit, or no room */
 bool sim_append(struct sim_world *world);  /* the peer sends; false: it has nothing more, or must wait */
-void sim_replay(struct sim_world *world);  /* one dead letter, if there is any */
+bool sim_replay(struct sim_world *world);  /* one dead letter, if there is any */
 bool sim_drained(struct sim_world *world); /* everything was emitted */
 
 /* sim_memory_kit.c */
@@ -285,7 +290,9 @@ void sim_check_dead(struct sim_view *view, const struct route_batch *batch, cons
 void sim_check_commit(struct sim_view *view, const struct checkpoint *checkpoint, uint64_t low);
 void sim_check_settle(struct sim_view *view, uint64_t low);
 void sim_check_trim(struct sim_shard *shard, uint64_t to);
-void sim_check_window(struct sim_route *route);
+void sim_check_action(struct sim_route *route, const struct route_action *action);
+void sim_check_bounds(struct sim_route *route);
+void sim_check_again(struct sim_world *world); /* before a crash or a stop ends the routes: what would run again */
 void sim_check_delivery(struct sim_view *view, const struct item *item, uint32_t sink, bool replay);
 void sim_check_end(struct sim_world *world);
 

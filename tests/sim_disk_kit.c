@@ -47,6 +47,7 @@ void sim_commit_ask(struct sim_view *view, const struct route_action *action)
     if (action->vector.range_count)
         sim_reach(world, SIM_RANGES_STORED);
     sim_check_commit(view, &ticket->checkpoint, action->low);
+    view->tickets++;
     ticket->effects = view->effects;
     view->effects = (struct effects){0};
     list_append(&world->gathering, &ticket->node);
@@ -128,6 +129,7 @@ void sim_commit_end(struct sim_world *world)
     bool each = sim_chance(world, 500);
     while (!list_empty(&done)) {
         struct sim_ticket *ticket = LIST_FIRST(&done, struct sim_ticket, node);
+        ticket->view->tickets--;
         if (each || ticket_last(&done, ticket))
             sim_step(ticket->view->route, &(struct route_input){.type = ROUTE_COMMITTED,
                                                                 .shard = ticket->view->handle,
@@ -164,6 +166,7 @@ void sim_crash(struct sim_world *world)
         }
     }
     sim_sinks_crash(world);
+    sim_check_again(world);
     calls_crash(world);
     sim_end(world);
 }
@@ -196,6 +199,9 @@ static void view_forget(struct sim_view *view)
     memset(view->done, 0, sizeof view->done);
     memset(view->fails, 0, sizeof view->fails);
     memset(view->again_at, 0, sizeof view->again_at);
+    memset(view->again, 0, sizeof view->again);
+    memset(view->arrived, 0, sizeof view->arrived);
+    view->tickets = 0;
     memset(view->replaying, 0, sizeof view->replaying);
     memset(view->failing, 0, sizeof view->failing);
     memcpy(view->open_attempts, view->attempts, sizeof view->attempts);

@@ -53,6 +53,15 @@ static void poison_weaken(const struct sim_view *view, const struct item *item)
     *poison -= *poison > 0;
 }
 
+/* As a whole it failed: it comes again in two halves, or without bisect as it was. */
+static void batch_again(struct sim_view *view, const struct route_batch *batch)
+{
+    size_t half = view->route->config.bisect ? batch->count / 2 : 0;
+    view->again[sim_input(batch, 0)->index] = (uint8_t)(half ? half : batch->count);
+    if (half && batch->unordered)
+        view->again[sim_input(batch, half)->index] = (uint8_t)(batch->count - half);
+}
+
 static void call_failed(struct sim_view *view, struct route_batch *batch, int result)
 {
     struct sim_world *world = view->shard->world;
@@ -63,6 +72,8 @@ static void call_failed(struct sim_view *view, struct route_batch *batch, int re
         if (counts && (i == 0 || batch->unordered))
             item_failed(view, sim_input(batch, i), batch->attempt);
     }
+    if (!batch->replay && result != WEIR_FATAL)
+        batch_again(view, batch);
     world->faults++;
     sim_reach(world, result == WEIR_FATAL ? SIM_CALL_FATAL : SIM_CALL_FAILED);
     sim_step(view->route,
@@ -80,6 +91,7 @@ static void events_failed(struct sim_view *view, struct route_batch *batch, cons
         work->failed[failed[i]] = 1;
         work->outputs[failed[i]] = 0;
         poison_weaken(view, item);
+        view->again[item->index] = 0;
         if (!batch->replay && (i == 0 || batch->unordered))
             item_failed(view, item, item_attempt(view, item));
     }

@@ -125,6 +125,10 @@ static void check_attempt(struct sim_view *view, const struct route_batch *batch
                    view->route->config.retry.attempts);
     if (batch->replay)
         return;
+    uint8_t again = view->again[item->index];
+    if (again && (view->route->config.bisect ? batch->count > again : batch->count != again))
+        sim_broken(world, "event %llu failed among others: its batch has %zu events now, not %u", where(item),
+                   batch->count, again);
     if (batch->attempt != expected)
         sim_broken(world, "event %llu: call %u is said to be call %u", where(item), expected, batch->attempt);
     if (view->again_at[item->index] > world->now)
@@ -166,6 +170,33 @@ static void check_lane_writes(struct sim_view *view, const struct route_batch *b
     }
 }
 
+static bool write_out(const struct sim_world *world, const struct route_batch *batch, uint32_t sink)
+{
+    for (size_t i = 0; i < world->job_count; i++) {
+        if (world->jobs[i].batch == batch && world->jobs[i].sink == sink)
+            return true;
+    }
+    return false;
+}
+
+/* What lies before it in its lane is confirmed there, dead, or out as well. */
+static void check_lane_order(struct sim_view *view, const struct work *work, uint32_t sink)
+{
+    LIST_EACH(other, &view->route->works, struct work, node)
+    {
+        if (other == work)
+            return;
+        if (other->view != view || other->batch->lane != work->batch->lane ||
+            write_out(view->shard->world, other->batch, sink))
+            continue;
+        for (size_t i = 0; i < other->batch->count; i++) {
+            if (other->outputs[i] & ~other->finished[i] & 1u << sink)
+                sim_broken(view->shard->world, "event %llu is written before %llu of its lane, which waits",
+                           where(sim_input(work->batch, 0)), where(sim_input(other->batch, i)));
+        }
+    }
+}
+
 void sim_check_write(struct sim_view *view, const struct route_batch *batch, uint32_t sink)
 {
     struct sim_world *world = view->shard->world;
@@ -182,8 +213,10 @@ void sim_check_write(struct sim_view *view, const struct route_batch *batch, uin
     }
     if (!open)
         sim_broken(world, "a write of nothing");
-    if (!batch->unordered)
+    if (!batch->unordered) {
         check_lane_writes(view, batch, sink);
+        check_lane_order(view, work, sink);
+    }
     if (!view->route->calls && !batch->unordered)
         check_alone(view, work);
 }
@@ -193,8 +226,13 @@ void sim_check_dead(struct sim_view *view, const struct route_batch *batch, cons
     const struct sim_route *route = view->route;
     struct sim_world *world = view->shard->world;
     const struct work *work = batch->shell;
-    if (action->sink != SIZE_MAX)
+    if (action->sink != SIZE_MAX) {
+        uint32_t most = route->config.sinks[action->sink].retry.attempts, tries = work->tries[action->sink];
+        if (action->result == WEIR_RETRY && (!most || tries != most || action->attempts != most))
+            sim_broken(world, "dead after %u failed writes, %u are said, %u allowed", tries, action->attempts,
+                       most);
         return;
+    }
     const struct item *item = sim_input(batch, action->index);
     if (route->config.on_failure == FAILURE_STOP)
         sim_broken(world, "event %llu is dead on a route that is to stop", where(item));
@@ -227,6 +265,11 @@ static size_t items_after(const struct sim_shard *shard, uint64_t position)
 void sim_check_commit(struct sim_view *view, const struct checkpoint *checkpoint, uint64_t low)
 {
     struct sim_shard *shard = view->shard;
+    bool dead = view->tickets > 0;
+    for (size_t i = 0; i < view->effects.count; i++)
+        dead |= view->effects.items[i].type == EFFECT_DEAD;
+    if (!view->durable && !dead)
+        sim_broken(shard->world, "a commit of a shard that has no need of it");
     for (uint32_t i = 0; i < checkpoint->lanes; i++) {
         if (checkpoint->positions[i] < low)
             sim_broken(shard->world, "a lane is at %llu, below %llu", (unsigned long long)checkpoint->positions[i],
@@ -280,10 +323,62 @@ void sim_check_trim(struct sim_shard *shard, uint64_t to)
     }
 }
 
-void sim_check_window(struct sim_route *route)
+/* A lost shard has nothing more to say; a route that has failed, or is past its deadline, starts nothing more. */
+void sim_check_action(struct sim_route *route, const struct route_action *action)
+{
+    const struct route_batch *batch = action->batch;
+    const struct route_shard *handle = action->shard ? action->shard : batch ? batch->shard : NULL;
+    const struct sim_view *view = handle ? route_shard_user(handle) : NULL;
+    bool ends = action->type == ROUTE_DROPPED || action->type == ROUTE_RELEASED;
+    if (view && view->lost && !ends)
+        sim_broken(route->world, "%s in a shard that is lost", route_action_name(action->type));
+    if ((route->failed || route->world->late) && (action->type == ROUTE_CALL || action->type == ROUTE_WRITE))
+        sim_broken(route->world, "a %s is started in a route that has %s", route_action_name(action->type),
+                   route->failed ? "failed" : "passed its deadline");
+}
+
+/* Of what was not durably completed at the end of a life, at most a window had been taken up. */
+void sim_check_again(struct sim_world *world)
+{
+    for (size_t j = 0; j < SIM_ROUTES; j++) {
+        size_t count = 0;
+        for (size_t i = 0; i < world->shard_count; i++) {
+            const struct sim_view *view = &world->shards[i].views[j];
+            for (size_t k = 0; k < view->shard->count && view->handle && view->durable; k++)
+                count += view->arrived[k] && !sim_covers(&view->disk, &view->shard->items[k]);
+        }
+        if (count > world->routes[j].config.window_events)
+            sim_broken(world, "%zu events will be delivered again, the window is %zu", count,
+                       world->routes[j].config.window_events);
+    }
+}
+
+/* A ticket stands for events of the window, but for one that only moves the position. */
+static void check_memory(struct sim_route *route)
+{
+    struct sim_world *world = route->world;
+    size_t works = 0, tickets = 0, blocks = 0;
+    LIST_EACH(work, &route->works, struct work, node)
+    {
+        works++;
+    }
+    for (size_t i = 0; i < world->shard_count; i++)
+        tickets += world->shards[i].views[route->index].tickets;
+    for (size_t i = 0; i < SIM_ROUTES; i++)
+        blocks += world->routes[i].config.window_events;
+    if (works > route->config.window_events || tickets > route->config.window_events + world->shard_count ||
+        world->blocks > 2 * blocks + 1)
+        sim_broken(world, "%zu batches, %zu tickets, %zu blocks are open", works, tickets, world->blocks);
+}
+
+void sim_check_bounds(struct sim_route *route)
 {
     struct route_status status;
     route_status(route->route, &status);
+    check_memory(route);
+    if (!status.open_events && (status.open_bytes || status.calls || status.writes || status.waiting))
+        sim_broken(route->world, "nothing is open, but %zu bytes, %zu calls, %zu writes, %zu that wait",
+                   status.open_bytes, status.calls, status.writes, status.waiting);
     if (status.open_events > route->config.window_events ||
         status.open_bytes > route->config.window_bytes + ITEM_BYTES_MAX)
         sim_broken(route->world, "%zu events, %zu bytes are open", status.open_events, status.open_bytes);

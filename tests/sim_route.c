@@ -131,8 +131,10 @@ int main(int count, char **words)
         int status;
         CHECK(wait(&status) > 0);
         broken |= status != 0;
-        totals_add(&totals, &jobs[i]);
     }
+    for (uint64_t i = 0; i < options.jobs; i++)
+        totals_add(&totals, &jobs[i]);
+    CHECK(broken || totals.seeds == options.seeds);
     munmap(jobs, options.jobs * sizeof *jobs);
     if (broken)
         return 1;

@@ -79,7 +79,7 @@ void sim_jobs_forget(struct sim_world *world)
 void sim_effect(struct sim_view *view, struct effect effect)
 {
     struct effects *effects = &view->effects;
-    if (effect.type == EFFECT_DEAD)
+    if (effect.type == EFFECT_DEAD && !effect.replay) /* a replay's old letter stays until the new one is durable */
         view->dead_asked[effect.item->index] |= effect.marks;
     if (effects->count == effects->room) {
         effects->room = effects->room ? effects->room * 2 : 64;
@@ -158,7 +158,7 @@ static void input_done(struct sim_view *view, const struct route_batch *batch, c
     if (work->called && !work->dead[i] && view->route->stateful && item->key_size)
         sim_effect(view, (struct effect){EFFECT_STATE, item, 0, batch->replay});
     if (work->died[i])
-        sim_effect(view, (struct effect){EFFECT_DEAD, item, work->died[i], false});
+        sim_effect(view, (struct effect){EFFECT_DEAD, item, work->died[i], batch->replay});
     if (!batch->replay)
         view->done[item->index] = 1;
 }
@@ -231,6 +231,7 @@ static void act(struct sim_route *route, const struct route_action *action)
     world->actions[action->type]++;
     if (world->trace)
         act_print(route, action);
+    sim_check_action(route, action);
     switch (action->type) {
     case ROUTE_CALL:
         do_call(route, action->batch);
@@ -288,5 +289,5 @@ void sim_step(struct sim_route *route, const struct route_input *input)
             act(route, &actions[i]);
         next = (struct route_input){.type = ROUTE_MORE};
     }
-    sim_check_window(route);
+    sim_check_bounds(route);
 }

@@ -38,6 +38,8 @@ static void deliver(struct route_batch *batch, uint32_t sink, uint32_t place)
     if (view->delivered[item->index] & bit)
         sim_reach(view->shard->world, SIM_DUPLICATE);
     view->delivered[item->index] |= bit;
+    if (!batch->replay)
+        view->arrived[item->index] |= bit;
 }
 
 static bool *sink_failing(struct route_batch *batch, uint32_t sink)
@@ -87,6 +89,7 @@ static void write_failed(struct sim_world *world, struct route_batch *batch, uin
     struct outputs outputs;
     outputs_find(batch, sink, &outputs);
     world->faults++;
+    sim_work(batch)->tries[sink] += !follows;
     sim_reach(world, follows ? SIM_WRITE_AGAIN_ALL_OF_LANE : SIM_WRITE_AGAIN);
     if (!follows && sim_chance(world, 300)) {
         sim_reach(world, SIM_WRITE_DELIVERED_UNCONFIRMED);

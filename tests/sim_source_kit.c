@@ -219,20 +219,21 @@ static void view_replay(struct sim_view *view, const struct item *item)
     block_drop(&whole->block);
 }
 
-void sim_replay(struct sim_world *world)
+bool sim_replay(struct sim_world *world)
 {
     struct sim_shard *shard = &world->shards[sim_below(world, world->shard_count)];
     struct sim_view *view = &shard->views[sim_below(world, SIM_ROUTES)];
     if (!shard_open(shard) || !shard->count || view->route->failed)
-        return;
+        return false;
     size_t from = sim_below(world, shard->count);
     for (size_t i = 0; i < shard->count; i++) {
         const struct item *item = &shard->items[(from + i) % shard->count];
         if (!view->dead[item->index] || !route_fits(view->route, item, 1))
             continue;
         view_replay(view, item);
-        return;
+        return true;
     }
+    return false;
 }
 
 bool sim_drained(struct sim_world *world)

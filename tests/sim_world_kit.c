@@ -8,6 +8,7 @@
 enum {
     EVENTS_MIN = 1000,
     FAULTS_MIN = 5,
+    SHARDS_MIN = 3,
     STEPS_MAX = 2000000,
     EPOCHS_MAX = 400,
     TICK_EARLY_US = 500,
@@ -64,6 +65,7 @@ const char *sim_reached_name(enum sim_reached what)
         [SIM_TICK_EARLY] = "tick a little early",
         [SIM_REVOKE] = "shard revoked",
         [SIM_REVOKE_LOST] = "shard lost",
+        [SIM_REVOKE_THEN_LOST] = "shard revoked, then lost",
         [SIM_CRASH] = "crash",
         [SIM_CRASH_IN_CALL] = "crash in a call",
         [SIM_CRASH_IN_COMMIT] = "crash in a commit",
@@ -138,7 +140,7 @@ struct sim_world *sim_world_new(uint64_t seed, bool trace)
     list_init(&world->committing);
     for (size_t i = 0; i < SIM_ROUTES; i++)
         route_make(world, i);
-    world->shard_count = 3 + sim_below(world, SIM_SHARDS_MAX - 2);
+    world->shard_count = SHARDS_MIN + sim_below(world, SIM_SHARDS_MAX - SHARDS_MIN + 1);
     for (size_t i = 0; i < world->shard_count; i++)
         shard_make(world, i, EVENTS_MIN / world->shard_count + 1 + sim_below(world, 50));
     world->mood_fail = 5 + (unsigned)sim_below(world, 150);
@@ -194,7 +196,7 @@ static void route_configure(struct sim_route *route)
     config->batch_bytes = 200 + sim_below(world, 8000);
     config->batch_wait_us = sim_chance(world, 500) ? 0 : (int64_t)sim_below(world, 100000);
     config->window_events = 16 + sim_below(world, 112);
-    config->window_bytes = 4096 + sim_below(world, 60000);
+    config->window_bytes = 1000 + sim_below(world, 60000);
     config->retry = (struct retry_policy){1 + (uint32_t)sim_below(world, 4), 1000, 10000};
     config->bisect = sim_chance(world, 700);
     config->seed = random_next(&world->random);
@@ -204,6 +206,7 @@ static void route_configure(struct sim_route *route)
 void sim_start(struct sim_world *world)
 {
     struct sim_shard *journal = &world->shards[0];
+    world->late = false;
     for (size_t i = 0; i < SIM_ROUTES; i++) {
         struct sim_route *route = &world->routes[i];
         route_configure(route);
@@ -289,20 +292,44 @@ static bool step_time(struct sim_world *world)
     return false;
 }
 
-static void shard_revoke(struct sim_world *world)
+static void views_revoke(struct sim_shard *shard, bool lost)
+{
+    for (size_t i = 0; i < SIM_ROUTES; i++) {
+        struct sim_view *view = &shard->views[i];
+        if (!view->handle)
+            continue;
+        view->lost |= lost;
+        sim_step(view->route, &(struct route_input){.type = ROUTE_REVOKE, .shard = view->handle, .lost = lost});
+    }
+}
+
+/* What was asked for softly may be taken for good later; what is lost stays so, whatever is said then. */
+static void shard_revoke_again(struct sim_shard *shard)
+{
+    bool lost = sim_chance(shard->world, 700);
+    if (lost && !shard->lost)
+        sim_reach(shard->world, SIM_REVOKE_THEN_LOST);
+    shard->lost |= lost;
+    views_revoke(shard, lost);
+}
+
+static bool shard_revoke(struct sim_world *world)
 {
     struct sim_shard *shard = &world->shards[1 + sim_below(world, world->shard_count - 1)];
-    if (shard->revoking || !shard->views[0].handle || world->calm || !sim_chance(world, 50))
-        return;
-    bool lost = sim_chance(world, 500);
-    sim_reach(world, lost ? SIM_REVOKE_LOST : SIM_REVOKE);
+    if (world->calm)
+        return false;
+    if (shard->revoking) {
+        shard_revoke_again(shard);
+        return true;
+    }
+    if (!shard->views[0].handle || !sim_chance(world, 50))
+        return false;
+    shard->lost = sim_chance(world, 500);
+    sim_reach(world, shard->lost ? SIM_REVOKE_LOST : SIM_REVOKE);
     world->faults++;
     shard->revoking = true;
-    for (size_t i = 0; i < SIM_ROUTES; i++) {
-        shard->views[i].lost = lost;
-        sim_step(&world->routes[i],
-                 &(struct route_input){.type = ROUTE_REVOKE, .shard = shard->views[i].handle, .lost = lost});
-    }
+    views_revoke(shard, shard->lost);
+    return true;
 }
 
 static bool shard_reopen(struct sim_world *world)
@@ -325,15 +352,12 @@ static bool step_other(struct sim_world *world, bool stopping)
         return true;
     switch (sim_below(world, 3)) {
     case 0:
-        shard_revoke(world);
-        return false;
+        return shard_revoke(world);
     case 1:
-        if (!world->calm)
-            sim_replay(world);
-        return false;
+        return !world->calm && sim_replay(world);
     default:
         sim_step(&world->routes[sim_below(world, SIM_ROUTES)], &(struct route_input){.type = ROUTE_TICK});
-        return false;
+        return true;
     }
 }
 
@@ -451,6 +475,7 @@ static void world_stop(struct sim_world *world, bool deadline)
             view->offset = view->settled; /* and tells the log */
         }
     }
+    sim_check_again(world);
     sim_end(world);
 }
 
@@ -503,6 +528,17 @@ static void epoch_calm(struct sim_world *world)
         suspects_pardon(world);
 }
 
+/* Events count once here, however often they came. */
+static void world_check(struct sim_world *world)
+{
+    size_t events = 0;
+    for (size_t i = 0; i < world->shard_count; i++)
+        events += world->shards[i].count;
+    if (world->faults < FAULTS_MIN || world->crashes < 1 || events < EVENTS_MIN || world->shard_count < SHARDS_MIN)
+        sim_broken(world, "only %zu faults, %zu crashes, %zu events, %zu shards: the world is too kind",
+                   world->faults, world->crashes, events, world->shard_count);
+}
+
 void sim_world_run(struct sim_world *world)
 {
     bool ended = false;
@@ -521,7 +557,5 @@ void sim_world_run(struct sim_world *world)
         world_stop(world, false);
     }
     sim_check_end(world);
-    if (world->faults < FAULTS_MIN || world->crashes < 1 || world->events < EVENTS_MIN)
-        sim_broken(world, "only %zu faults, %zu crashes, %zu events: the world is too kind", world->faults,
-                   world->crashes, world->events);
+    world_check(world);
 }

@@ -115,7 +115,7 @@ static int out_lock(struct out_file *file, struct stat *status, const char **why
 
 int out_open(struct out_file *file, const weir_host *host, const char **why)
 {
-    struct stat status;
+    struct stat status = {0};
     *why = "its folder cannot be made";
     int result = folders_make(file->path);
     if (result != 0)
@@ -298,7 +298,7 @@ static bool rotation_due(const struct out_file *file, const weir_host *host, con
 
 static bool out_room(struct out_file *file, size_t more)
 {
-    if (file->buffered + more <= file->room)
+    if (file->buffer && file->buffered + more <= file->room)
         return true;
     size_t room = file->room ? file->room : 4096;
     while (room < file->buffered + more)

@@ -115,10 +115,13 @@ struct weir_host {
                   size_t *length);
     size_t (*event_id)(const weir_batch *batch, size_t index, char *buffer, size_t size);
 
-    /* For sources. shard_open: WEIR_CLOSED: this shard must not be read, the log says why. */
+    /* For sources. shard_open: WEIR_RETRY: that name was revoked and is not released yet; open it then.
+     * WEIR_CLOSED: this shard must not be read, the log says why. */
     int (*shard_open)(const weir_host *host, weir_view name, uint64_t generation, weir_resume *resume,
                       weir_shard **shard);
     int (*emit)(const weir_host *host, weir_shard *shard, weir_emit *emit);
+    /* Emits no more. lost 0: what was emitted is finished first. lost 1: what is open is dropped and nothing more
+     * is settled; may come later than a revoke without it. `released` answers both, once; no call after it. */
     void (*shard_revoke)(const weir_host *host, weir_shard *shard, int lost);
     void (*ended)(const weir_host *host); /* nothing more will ever come; the run ends when all is completed */
 
