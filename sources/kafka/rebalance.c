@@ -167,9 +167,19 @@ static void assign_done(struct source *source, struct step *step)
         source_tick_at(source, 0);
 }
 
+/* A shard that was cut is opened again only after the core has let go of it; `released` wakes us. */
+static bool assign_early(const struct source *source, const struct step *step)
+{
+    for (const struct partition *each = source->gone; each; each = each->next) {
+        if (rd_kafka_topic_partition_list_find(step->list, each->topic, each->number))
+            return true;
+    }
+    return false;
+}
+
 static void assign_advance(struct source *source, struct step *step)
 {
-    if (source->job)
+    if (source->job || assign_early(source, step))
         return;
     if (step->resolved) {
         assign_done(source, step);
