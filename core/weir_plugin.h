@@ -4,8 +4,7 @@
  * bytes for each instance, fills in the options, then calls init. Every slot runs on the loop thread, must not
  * block, and is never re-entered; what blocks goes through host->offload. fini runs once, last, after every
  * offload ended and every borrowed buffer came back; it must work after an init that failed half-way. `weir check`
- * calls init and fini alone: init looks at the options and takes memory; what the world would notice is for start.
- */
+ * calls init and fini alone: init takes options and memory; what the world would notice is for start. */
 #ifndef WEIR_PLUGIN_H
 #define WEIR_PLUGIN_H
 
@@ -105,8 +104,7 @@ struct weir_host {
     void (*stat_add)(const weir_host *host, const char *name, int64_t delta);
     int64_t (*wall_us)(const weir_host *host);
     int64_t (*mono_us)(const weir_host *host);
-    /* Says, in init or start, what is wrong with an option ("tls.ca"); its place in the file is put before it.
-     * Returns WEIR_INVALID. */
+    /* Says, in init or start, what is wrong with an option ("tls.ca"), with its place. Returns WEIR_INVALID. */
     int (*refuse)(const weir_host *host, const char *option, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
     /* Writes the text of events[i], ended by NUL; *length is what it takes (more than size: nothing was cut
