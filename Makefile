@@ -103,7 +103,7 @@ $(BUILD)/left_out.txt: FORCE
 $(BUILD)/builtin.c: FORCE $(BUILD)/left_out.txt
 	@scripts/builtins $(BUILD)/left_out.txt $(BUILTINS) | scripts/update $@
 
-$(BUILD)/builtin.o: $(BUILD)/builtin.c core/registry.h core/weir_plugin.h core/weir.h
+$(BUILD)/builtin.o: $(BUILD)/builtin.c core/registry.h core/weir_plugin.h core/weir_option.h core/weir.h
 	$(call tell,CC)$(CC) $(ALL_CFLAGS) -c $< -o $@
 
 BUILTIN_OBJECTS := $(call object,$(BUILTIN_FILES)) $(BUILD)/builtin.o
@@ -136,16 +136,16 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(call object,$(TEST_HELPERS)) $(BUILTI
 	@mkdir -p $(@D)
 	$(call tell,LINK)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $^ -o $@ $(TEST_LIBS) $(ALL_LIBS)
 
-$(BUILD)/tests/modules/template_%.so: %s/template.c core/weir.h core/weir_plugin.h
+$(BUILD)/tests/modules/template_%.so: %s/template.c core/weir.h core/weir_option.h core/weir_plugin.h
 	@mkdir -p $(@D)
 	$(call tell,LINK)$(CC) $(ALL_CFLAGS) -DWEIR_BUILD_MODULE -shared $(ALL_LDFLAGS) $< -o $@
-$(BUILD)/tests/modules/%.so: tests/modules/%.c core/weir.h core/weir_plugin.h $(wildcard tests/modules/*.h)
+$(BUILD)/tests/modules/%.so: tests/modules/%.c core/weir.h core/weir_option.h core/weir_plugin.h $(wildcard tests/modules/*.h)
 	@mkdir -p $(@D)
 	$(call tell,LINK)$(CC) $(ALL_CFLAGS) -shared $(ALL_LDFLAGS) $< -o $@
 
 # Examples.
 links_of = $(shell sed -n 's|^/\* links: \(.*\) \*/|\1|p' $(1))
-$(EXAMPLE_MODULES): $(BUILD)/%.so: %.c core/weir.h core/weir_plugin.h
+$(EXAMPLE_MODULES): $(BUILD)/%.so: %.c core/weir.h core/weir_option.h core/weir_plugin.h
 	@mkdir -p $(@D)
 	$(call tell,LINK)$(CC) $(ALL_CFLAGS) -shared $(ALL_LDFLAGS) $< -o $@
 $(EXAMPLE_PROGRAMS): $(BUILD)/%: %.c
@@ -225,7 +225,7 @@ install: all ## install into PREFIX (/usr/local), below DESTDIR
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/weir $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/weir
 	install -s -m 755 $(WEIR) $(DESTDIR)$(PREFIX)/bin/weir
 	$(if $(MODULE_SO),install -s -m 644 $(MODULE_SO) $(DESTDIR)$(PREFIX)/lib/weir/)
-	install -m 644 core/weir.h core/weir_plugin.h core/weir_embed.h $(DESTDIR)$(PREFIX)/include/weir/
+	install -m 644 core/weir.h core/weir_option.h core/weir_plugin.h core/weir_embed.h $(DESTDIR)$(PREFIX)/include/weir/
 	printf 'prefix=%s\nmoduledir=$${prefix}/lib/weir\n\nName: weir\nDescription: write functions, sources and sinks for weir\nVersion: %s\nCflags: -I$${prefix}/include/weir\n' '$(PREFIX)' '$(VERSION)' >$(DESTDIR)$(PREFIX)/lib/pkgconfig/weir.pc
 	install -s -m 644 $(BUILD)/lib/libweir.so $(DESTDIR)$(PREFIX)/lib/libweir.so.$(ABI)
 	ln -sf libweir.so.$(ABI) $(DESTDIR)$(PREFIX)/lib/libweir.so
@@ -234,7 +234,7 @@ install: all ## install into PREFIX (/usr/local), below DESTDIR
 	scripts/embed-pc '$(PREFIX)' '$(VERSION)' static >$(DESTDIR)$(PREFIX)/lib/pkgconfig/libweir-static.pc
 
 uninstall: ## remove what install put there
-	rm -f $(DESTDIR)$(PREFIX)/bin/weir $(MODULES:%=$(DESTDIR)$(PREFIX)/lib/weir/%.so) $(DESTDIR)$(PREFIX)/include/weir/weir.h $(DESTDIR)$(PREFIX)/include/weir/weir_plugin.h $(DESTDIR)$(PREFIX)/include/weir/weir_embed.h $(addprefix $(DESTDIR)$(PREFIX)/lib/,libweir.so libweir.so.$(ABI) libweir.a pkgconfig/libweir.pc pkgconfig/libweir-static.pc) $(DESTDIR)$(PREFIX)/lib/pkgconfig/weir.pc
+	rm -f $(DESTDIR)$(PREFIX)/bin/weir $(MODULES:%=$(DESTDIR)$(PREFIX)/lib/weir/%.so) $(DESTDIR)$(PREFIX)/include/weir/weir.h $(DESTDIR)$(PREFIX)/include/weir/weir_option.h $(DESTDIR)$(PREFIX)/include/weir/weir_plugin.h $(DESTDIR)$(PREFIX)/include/weir/weir_embed.h $(addprefix $(DESTDIR)$(PREFIX)/lib/,libweir.so libweir.so.$(ABI) libweir.a pkgconfig/libweir.pc pkgconfig/libweir-static.pc) $(DESTDIR)$(PREFIX)/lib/pkgconfig/weir.pc
 	-rmdir $(DESTDIR)$(PREFIX)/lib/weir $(DESTDIR)$(PREFIX)/include/weir
 
 clean: ## remove everything that was built

@@ -1,6 +1,6 @@
 /* option.h: one table row names an option, checks it, fills it in, and makes its help.
  *
- * Rows come from plug-ins (weir_option in weir_plugin.h) and from the core's own tables. Parser, checks, help and
+ * Rows come from plug-ins (weir_option.h) and from the core's own tables. Parser, checks, help and
  * reference pages all read the same rows, so they cannot drift apart. */
 #ifndef WEIR_OPTION_H
 #define WEIR_OPTION_H

@@ -150,7 +150,7 @@ static inline void *weir_out_alloc(weir_out *out, size_t size)
     return out->api->alloc(out, size);
 }
 
-typedef struct weir_option weir_option; /* one row of an option table: weir_plugin.h */
+typedef struct weir_option weir_option; /* one row of an option table: weir_option.h */
 typedef struct weir_host weir_host;     /* what the core offers an instance: weir_plugin.h */
 typedef struct weir_source_ops weir_source_ops;
 typedef struct weir_sink_ops weir_sink_ops;

@@ -11,9 +11,9 @@ fail() {
     exit 1
 }
 
-for header in weir.h weir_plugin.h; do
+for header in weir.h weir_option.h weir_plugin.h; do
     [ "$(wc -l <core/$header)" -le 220 ] || fail "core/$header is long: $(wc -l <core/$header) lines"
-    others=$(grep '^#include' core/$header | grep -vE '<std(def|int)\.h>|"weir.h"') && fail "core/$header includes $others"
+    others=$(grep '^#include' core/$header | grep -vE '<std(def|int)\.h>|"weir(_option)?.h"') && fail "core/$header includes $others"
     for standard in c99 c11; do
         echo "#include \"$header\"" | ${CC:-cc} -x c -std=$standard -Wall -Wextra -Wconversion -pedantic -Werror -Icore -fsyntax-only - ||
             fail "core/$header is not plain $standard"
