@@ -1,5 +1,5 @@
 /* test_kafka_source.c: the source `kafka` by itself: its options, what becomes of records, credit, and memory. The
- * group is in e2e_kafka.py. */
+ * group is in campaign/kafka_source.py. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

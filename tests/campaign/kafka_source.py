@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """The source `kafka` by the real binary and a real broker: groups, kills, rebalances, positions, and what goes wrong.
 
-Each case is a function; usage: e2e_kafka.py [case ...]"""
+Each case is a function; usage: kafka_source.py [case ...], with WEIR_BUILD=FOLDER. It takes about four minutes, with brokers of
+its own, so it is a campaign and no part of `make test`."""
 import collections, json, os, signal, sys, time
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import kit
 
 BUILD = os.environ.get("WEIR_BUILD", "build")
