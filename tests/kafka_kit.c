@@ -360,6 +360,24 @@ struct kafka_records *kafka_read(const char *brokers, const char *topic, size_t 
     return records;
 }
 
+static void record_free(struct kafka_record *record)
+{
+    for (size_t i = 0; i < record->header_count; i++) {
+        free((void *)(uintptr_t)record->headers[i].name);
+        free((void *)(uintptr_t)record->headers[i].value);
+    }
+    free((void *)(uintptr_t)record->key);
+    free((void *)(uintptr_t)record->value);
+}
+
+void kafka_records_free(struct kafka_records *records)
+{
+    for (size_t i = 0; i < records->count; i++)
+        record_free(&records->items[i]);
+    free(records->items);
+    free(records);
+}
+
 size_t kafka_count(const char *brokers, const char *topic)
 {
     rd_kafka_t *client = reader_new(brokers);

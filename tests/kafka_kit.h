@@ -7,6 +7,7 @@
  *     kafka_topic(kafka_brokers(kafka), "orders", 3);
  *     ... kafka_kill(kafka); kafka_resume(kafka); ...
  *     struct kafka_records *records = kafka_read(kafka_brokers(kafka), "orders", 1000);
+ *     ... kafka_records_free(records);
  *
  * A broker takes two to three seconds to start, so a test that uses one sets its time limit accordingly. It keeps
  * its data over any end, and ends with the test. */
@@ -67,6 +68,7 @@ void kafka_put(const char *brokers, const char *topic, const struct kafka_record
  * sure, by the ends of the partitions, that there are no more; `count` 0: whatever is there now. The records of a
  * partition are in order. Those of aborted transactions are left out. */
 struct kafka_records *kafka_read(const char *brokers, const char *topic, size_t count);
+void kafka_records_free(struct kafka_records *records);
 size_t kafka_count(const char *brokers, const char *topic); /* records there now, by the ends of the partitions */
 
 #endif

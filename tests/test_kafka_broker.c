@@ -36,6 +36,7 @@ START_TEST(test_records_outlive_a_killed_broker)
     ck_assert_str_eq(first->headers[0].value, "x");
     ck_assert_ptr_null(records->items[1].key);
     ck_assert_ptr_null(records->items[1].value);
+    kafka_records_free(records);
     ck_assert_uint_eq(kafka_count(kafka_brokers(kafka), "t"), 2);
     kafka_stop(kafka);
 }
