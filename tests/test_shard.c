@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "commit.h"
 #include "engine_kit.h"
 
 #define ROUTE(name, call) "{ name: " name ", from: in, " call "to: out }"
@@ -132,7 +133,7 @@ START_TEST(test_the_note_waits_for_the_slowest_route)
 {
     begin(testing_folder(), "limits: { workers: 2 }\nsources: { in: { type: probe } }\n"
                             "sinks: { out: { type: probe }, slow: { type: probe } }\n"
-                            "routes: [ { from: in, to: out }, { name: q, from: in, to: slow } ]\n");
+                            "routes: [ { name: q, from: in, to: slow }, { from: in, to: out } ]\n");
     struct probe_sink *slow = rig_sink(rig, "slow");
     weir_shard *s = probe_shard(in, "s", NULL);
     slow->holds = true;
@@ -300,6 +301,23 @@ START_TEST(test_drained_then_lost)
 }
 END_TEST
 
+/* Its last commit is under way when it is lost: what is durable then is not settled any more. */
+START_TEST(test_lost_while_its_commit_is_under_way)
+{
+    begin(testing_folder(), PLAIN);
+    weir_shard *s = probe_shard(in, "s", NULL);
+    probe_emit(in, s, 1, 1);
+    RIG_UNTIL(rig, commit_busy(rig->engine->committer));
+    in->host->shard_revoke(in->host, s, 1);
+    RIG_UNTIL(rig, in->released_count == 1);
+    ck_assert_uint_eq(in->settle_count, 0);
+    weir_resume resume;
+    probe_shard(in, "s", &resume);
+    ck_assert_uint_eq(resume.position, 1);
+    finish();
+}
+END_TEST
+
 /* Opening. */
 
 START_TEST(test_names_that_are_none)
@@ -357,6 +375,7 @@ int main(void)
     tcase_add_test(c, test_a_drained_shard_is_released_after_its_last_settle);
     tcase_add_test(c, test_a_lost_shard_is_dropped);
     tcase_add_test(c, test_drained_then_lost);
+    tcase_add_test(c, test_lost_while_its_commit_is_under_way);
     tcase_add_test(c, test_names_that_are_none);
     tcase_add_test(c, test_a_new_route_gets_what_the_others_have);
     suite_add_tcase(s, c);
