@@ -12,8 +12,8 @@
 #define TWO                                                                                                        \
     "limits: { workers: 2 }\nsources: { in: { type: probe_journaled } }\n"                                         \
     "sinks: { out: { type: probe }, slow: { type: probe } }\n"                                                     \
-    "routes: [ { name: r, from: in, to: out, order: shard }, "                                                     \
-    "{ name: q, from: in, to: slow, order: shard } ]\n"
+    "routes: [ { name: q, from: in, to: slow, order: shard }, "                                                    \
+    "{ name: r, from: in, to: out, order: shard } ]\n"
 
 static struct rig *rig;
 static struct probe_source *in;
