@@ -61,7 +61,7 @@ static void greedy_settle(struct probe_source *source, const struct settled *set
 
 START_TEST(test_credit_keeps_within_the_window)
 {
-    begin(ONE("", ", in_flight: { events: 60 }, batch: { events: 5 }"), true);
+    begin(ONE("", ", in_flight: { events: 60 }, batch: { events: 5 }, order: shard"), true);
     in->on_want = greedy_want;
     in->on_settle = greedy_settle;
     RIG_UNTIL(rig, probe_settled(in, shard) >= 3000);
