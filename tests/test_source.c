@@ -59,7 +59,7 @@ START_TEST(test_a_shard_of_another_source_is_refused)
 }
 END_TEST
 
-/* It is said when all is completed again, also when it had not fallen far. */
+/* It is said when all is completed again, also when it had not fallen by half. */
 START_TEST(test_credit_is_said_again_when_all_is_completed)
 {
     begin();
@@ -68,7 +68,7 @@ START_TEST(test_credit_is_said_again_when_all_is_completed)
     size_t full = a->want_events;
     for (uint64_t i = 1; i <= 5; i++) {
         size_t wants = a->wants;
-        probe_emit(a, shard, i, 1);
+        probe_emit(a, shard, 20 * i, 20);
         RIG_UNTIL(rig, a->wants > wants && a->want_events == full);
     }
     finish();
