@@ -297,6 +297,8 @@ static void flow_released(const struct route_action *action)
     link->released = true;
     link->handle = NULL;
     shard_link_released(link->shard);
+    struct route_input next = {.type = ROUTE_TICK}; /* the route gives the shard's blocks back in the step after */
+    flow_input(link->flow, &next);
 }
 
 static void timer_tick(uv_timer_t *timer)

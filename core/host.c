@@ -136,10 +136,12 @@ static weir_timer *host_timer_new(const weir_host *host, weir_callback *callback
 
 static void host_timer_set(weir_timer *timer, int64_t delay_us)
 {
-    if (delay_us < 0)
+    if (delay_us < 0) {
         uv_timer_stop(&timer->timer);
-    else
-        uv_timer_start(&timer->timer, timer_fired, (uint64_t)(delay_us + MILLISECOND_US - 1) / MILLISECOND_US, 0);
+        return;
+    }
+    uv_update_time(timer->timer.loop); /* the loop's time is that of the turn's begin: it would fire early */
+    uv_timer_start(&timer->timer, timer_fired, (uint64_t)(delay_us + MILLISECOND_US - 1) / MILLISECOND_US, 0);
 }
 
 static void timer_closed(uv_handle_t *handle)

@@ -31,6 +31,8 @@ struct journal_chunk {
     weir_view note;
 };
 
+#define JOURNAL_DAMAGE_TOLD 64
+
 struct journal {
     struct source *source;
     struct shard *shard; /* its only one */
@@ -40,6 +42,8 @@ struct journal {
     size_t recent_bytes, recent_count, waiting_bytes;
     struct store_reader *reader;
     bool fetching;
+    uint64_t told[JOURNAL_DAMAGE_TOLD]; /* damaged events last counted; belongs to the fetch that is under way */
+    size_t told_count;
     uint64_t held_bytes; /* about: appended and not yet trimmed */
     struct metric *lag, *damaged, *gaps;
 };

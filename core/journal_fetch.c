@@ -24,9 +24,22 @@ struct fetch {
     int result;
 };
 
+/* A block may be read several times before its routes are past it: it is told and counted once. */
+static bool fetch_told(struct journal *journal, uint64_t position)
+{
+    for (size_t i = 0; i < JOURNAL_DAMAGE_TOLD; i++) {
+        if (journal->told[i] == position)
+            return true;
+    }
+    journal->told[journal->told_count++ % JOURNAL_DAMAGE_TOLD] = position;
+    return false;
+}
+
 static void fetch_damaged(void *arg, uint64_t position, const char *what)
 {
     struct fetch *fetch = arg;
+    if (fetch_told(fetch->journal, position))
+        return;
     fetch->damaged++;
     instance_log(&fetch->journal->source->instance, LOG_ERROR, "journal: event %llu is damaged and left out: %s",
                  (unsigned long long)position, what);
