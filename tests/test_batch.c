@@ -46,7 +46,7 @@ static struct batch *batch_in_hand(void)
 static int view_script(struct probe_function *function, const weir_batch *batch, weir_out *to)
 {
     bool right = batch->size == sizeof *batch && view_is(batch->route, "r") && view_is(batch->source, "in") &&
-                 view_is(batch->shard, "s") && view_is(batch->id_prefix, "s") && batch->reserved == 0 &&
+                 view_is(batch->shard, "s") && view_is(batch->id_prefix, "s") && batch->id_less == 0 &&
                  batch->count <= 10;
     for (size_t i = 1; i < batch->count; i++)
         right &= batch->events[i].position == batch->events[i - 1].position + 1;
@@ -119,7 +119,7 @@ static int large_script(struct probe_function *function, const weir_batch *batch
 {
     (void)function;
     ck_assert_ptr_nonnull(weir_out_alloc(to, 300000));
-    return weir_out_forward(to, 0, NULL) + (int)batch->reserved;
+    return weir_out_forward(to, 0, NULL) + (int)batch->id_less;
 }
 
 START_TEST(test_what_it_takes_is_charged)

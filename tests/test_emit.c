@@ -127,7 +127,8 @@ START_TEST(test_a_block_of_refused_events_is_settled)
     }
     ck_assert_int_eq(refused(), 1);
     ck_assert_int_eq(probe_emit(in, shard, 2, 1), WEIR_OK);
-    RIG_UNTIL(rig, out->seen.count == 1 && in->settles[in->settle_count - 1].how != WEIR_REFUSED);
+    RIG_UNTIL(rig,
+              out->seen.count == 1 && in->settle_count && in->settles[in->settle_count - 1].how != WEIR_REFUSED);
     finish();
 }
 END_TEST

@@ -6,7 +6,7 @@
  *   2. Back on the loop: TLS goes on, CONNECT is written, CONNACK is awaited (10 s), the owner is told.
  *   3. The descriptor is watched; the owner reads, what is queued is written when it is not held.
  *   4. One timer, due when the older of the last read and write is a keep-alive old, lets libmosquitto ping.
- *   5. connection_stop: DISCONNECT, then the broker's end is awaited (1 s), so that a reset cannot overtake what
+ *   5. connection_stop: DISCONNECT, then the broker's end is awaited (3 s), so that a reset cannot overtake what
  *      was written.
  * How it fails: anything wrong destroys the handle, which writes nothing more; the next attempt follows after a
  * random time below 100 ms, doubled each time up to 10 s, with a new handle, since a reconnect of the old one would
@@ -28,7 +28,7 @@
 #define SECOND_US INT64_C(1000000)
 #define OPEN_US (10 * SECOND_US)
 #define STABLE_US (5 * SECOND_US)
-#define CLOSE_US SECOND_US
+#define CLOSE_US (3 * SECOND_US)
 #define BACKOFF_US INT64_C(100000)
 #define BACKOFF_MAX_US (10 * SECOND_US)
 #define LOG_AGAIN_US (60 * SECOND_US)
