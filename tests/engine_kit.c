@@ -241,17 +241,17 @@ bool rig_dead(const struct rig *rig, size_t i, struct dead_letter *dead)
 static void change_done(void *arg, int result)
 {
     ck_assert_int_eq(result, WEIR_OK);
-    *(bool *)arg = true;
+    *(volatile bool *)arg = true;
 }
 
 void rig_ask_replay(struct rig *rig)
 {
     struct dead_selection selection = {.all = true};
     struct dead_step step;
-    bool done = false;
+    volatile bool done = false; /* by change_done */
     ck_assert_int_eq(dead_step(rig->engine->reader, &selection, DEAD_REPLAY, NULL, &step), WEIR_OK);
     ck_assert_uint_gt(step.changed, 0);
-    engine_change(rig->engine, step.ops, change_done, &done);
+    engine_change(rig->engine, step.ops, change_done, (void *)(uintptr_t)&done);
     RIG_UNTIL(rig, done);
     engine_replay(rig->engine);
 }

@@ -111,13 +111,13 @@ END_TEST
 static void changed(void *arg, int result)
 {
     ck_assert_int_eq(result, WEIR_OK);
-    *(bool *)arg = true;
+    *(volatile bool *)arg = true;
 }
 
 static void change(struct store_ops *ops)
 {
-    bool done = false;
-    engine_change(rig->engine, ops, changed, &done);
+    volatile bool done = false; /* by changed */
+    engine_change(rig->engine, ops, changed, (void *)(uintptr_t)&done);
     RIG_UNTIL(rig, done);
 }
 
